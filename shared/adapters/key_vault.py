@@ -1,0 +1,224 @@
+"""Owns sessions in Key Vault: one secret a session, two small indexes without tokens, deletion and purge.
+
+Key Vault has no compare-and-swap, no query and no transaction. So an index may lose an entry when two sign-ins
+meet; `repair_indexes` makes it good from the sessions' tags.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from azure.core.rest import HttpRequest
+from azure.keyvault.secrets.aio import SecretClient
+
+from shared import log
+from shared.adapters import record_format
+from shared.adapters.vault_client import sdk_errors
+from shared.errors import (
+    BadRequest,
+    BundleError,
+    RecordTooNew,
+    SessionEnded,
+    SessionUnknown,
+    StoreUnavailable,
+)
+from shared.model import Entry, Marks, Record, SessionRef, Stored, digest
+
+_SESSION, _ACCOUNT, _SID = "s-", "a-", "f-"
+_CONTENT_TYPE = "application/vnd.onenote-auth+json"
+_INDEX_MOST = 300
+_EMPTY_FOR = timedelta(days=3)
+_WRITE_AT_ONCE = 4
+
+
+class KeyVaultStore:
+    """`SessionStore` over azure-keyvault-secrets. `clients` by vault label, in the operator's order."""
+
+    def __init__(self, clients: Mapping[str, SecretClient]) -> None:
+        self._clients = clients
+
+    @property
+    def vaults(self) -> Sequence[str]:
+        return tuple(self._clients)
+
+    async def create(self, ref: SessionRef, record: Record) -> Stored:
+        stored = await self.replace(ref, record)
+        marks = record.marks
+        indexes = [_ACCOUNT + marks.account_hash]
+        if marks.sid_hash:
+            indexes.append(_SID + marks.sid_hash)
+        await asyncio.gather(*(self._index(ref, name) for name in indexes))
+        return stored
+
+    async def load(self, ref: SessionRef) -> Stored:
+        async with sdk_errors("read session"):
+            secret = await self._client(ref).get_secret(ref.name)
+        try:
+            record = record_format.from_value(secret.value or "", secret.properties.tags or {})
+        except ValueError as error:
+            raise StoreUnavailable("read session: the vault's answer is no record") from error
+        return Stored(ref=ref, record=record, version=secret.properties.version or "")
+
+    async def replace(self, ref: SessionRef, record: Record) -> Stored:
+        async with sdk_errors("write session"):
+            secret = await self._client(ref).set_secret(
+                ref.name,
+                record_format.to_value(record),
+                content_type=_CONTENT_TYPE,
+                tags=record_format.to_tags(record.marks),
+            )
+        return Stored(ref=ref, record=record, version=secret.properties.version or "")
+
+    async def annotate(self, ref: SessionRef, version: str, marks: Marks) -> None:
+        async with sdk_errors("mark session"):
+            await self._client(ref).update_secret_properties(ref.name, version, tags=record_format.to_tags(marks))
+
+    async def delete(self, ref: SessionRef) -> None:
+        await self._delete(self._client(ref), ref.name)
+
+    async def by_account(self, account_hash: str) -> Sequence[SessionRef]:
+        return await self._look_up(_ACCOUNT + account_hash)
+
+    async def by_sid(self, sid_hash: str) -> Sequence[SessionRef]:
+        return await self._look_up(_SID + sid_hash)
+
+    async def entries(self, vault: str) -> AsyncIterator[Entry]:
+        pages = self._clients[vault].list_properties_of_secrets().by_page()
+        while True:
+            try:
+                async with sdk_errors("list sessions"):
+                    page = [properties async for properties in await anext(pages)]
+            except StopAsyncIteration:
+                return
+            for properties in page:
+                name = properties.name or ""
+                if not name.startswith(_SESSION):
+                    continue
+                try:
+                    marks = record_format.from_tags(properties.tags or {})
+                except (ValueError, RecordTooNew):
+                    log.warning("session_not_readable", vault=vault, session=name[:12])
+                    continue
+                # A listing names no version. The empty one means "the newest" to the SDK's update.
+                yield Entry(ref=SessionRef(vault=vault, name=name), version=properties.version or "", marks=marks)
+
+    async def account_page(self, vault: str, page: str | None) -> tuple[Sequence[str], str | None]:
+        client = self._clients[vault]
+        if page and not page.startswith(client.vault_url.rstrip("/") + "/secrets?"):
+            raise BadRequest("invalid_request", "There is no such page.")
+        pages = client.list_properties_of_secrets().by_page(continuation_token=page)
+        async with sdk_errors("list accounts"):
+            names = [properties.name or "" async for properties in await anext(pages)]
+        following: str | None = getattr(pages, "continuation_token", None)
+        return [name.removeprefix(_ACCOUNT) for name in names if name.startswith(_ACCOUNT)], following
+
+    async def purge(self, vault: str, deleted_before: datetime) -> int:
+        client, purged = self._clients[vault], 0
+        names: list[str] = []
+        async with sdk_errors("list deleted sessions"):
+            async for secret in client.list_deleted_secrets():
+                name = secret.name or ""
+                if name.startswith((_SESSION, _ACCOUNT, _SID)) and (
+                    secret.deleted_date is None or secret.deleted_date <= deleted_before
+                ):
+                    names.append(name)
+        for name in names:
+            try:
+                async with sdk_errors("purge session"):
+                    await client.purge_deleted_secret(name)
+                purged += 1
+            except (SessionUnknown, SessionEnded):
+                continue  # gone already, or not yet quite deleted: the next run sees
+        return purged
+
+    async def repair_indexes(self, vault: str, entries: Collection[Entry], listed_at: datetime) -> int:
+        wanted: dict[str, set[str]] = {}
+        for entry in entries:
+            wanted.setdefault(_ACCOUNT + entry.marks.account_hash, set()).add(entry.ref.name)
+            if entry.marks.sid_hash:
+                wanted.setdefault(_SID + entry.marks.sid_hash, set()).add(entry.ref.name)
+        seen: dict[str, tuple[str, datetime]] = {}
+        async with sdk_errors("list indexes"):
+            async for properties in self._clients[vault].list_properties_of_secrets():
+                name = properties.name or ""
+                if name.startswith((_ACCOUNT, _SID)):
+                    seen[name] = ((properties.tags or {}).get("of", ""), properties.updated_on or listed_at)
+        changed = 0
+        for name in {*wanted, *seen}:
+            of, updated_at = seen.get(name, ("", datetime.min.replace(tzinfo=UTC)))
+            names = wanted.get(name, set())
+            # An index written since the listing began may know sessions that the listing does not.
+            if (of == _fingerprint(names) and names) or updated_at >= listed_at - timedelta(seconds=60):
+                continue
+            if not names and of == _fingerprint(names):
+                if listed_at - updated_at > _EMPTY_FOR:
+                    await self._delete(self._clients[vault], name)
+                    changed += 1
+                continue
+            changed += await self._write_index(self._clients[vault], name, sorted(names))
+        return changed
+
+    async def is_ready(self) -> None:
+        async def one(client: SecretClient) -> None:
+            async with sdk_errors("list sessions"):
+                await anext(client.list_properties_of_secrets().by_page(), None)
+
+        await asyncio.gather(*map(one, self._clients.values()))
+
+    def _client(self, ref: SessionRef) -> SecretClient:
+        try:
+            return self._clients[ref.vault]
+        except KeyError:
+            raise SessionUnknown("no such vault") from None
+
+    async def _index(self, ref: SessionRef, name: str) -> None:
+        client = self._client(ref)
+        try:
+            names = [*(await self._read_index(client, name)), ref.name][-_INDEX_MOST:]
+            await self._write_index(client, name, sorted(set(names)))
+        except BundleError as error:
+            # The sweep repairs it from the tags; the sign-in itself has succeeded.
+            log.warning("index_not_written", vault=ref.vault, error=error.code)
+
+    async def _look_up(self, name: str) -> list[SessionRef]:
+        async def one(vault: str, client: SecretClient) -> list[SessionRef]:
+            return [SessionRef(vault=vault, name=n) for n in await self._read_index(client, name)]
+
+        found = await asyncio.gather(*(one(vault, client) for vault, client in self._clients.items()))
+        return [ref for refs in found for ref in refs]
+
+    async def _read_index(self, client: SecretClient, name: str) -> list[str]:
+        try:
+            async with sdk_errors("read index"):
+                secret = await client.get_secret(name)
+            names = json.loads(secret.value or "[]")
+        except SessionUnknown:
+            return []
+        except ValueError:
+            return []
+        return [n for n in names if isinstance(n, str) and n.startswith(_SESSION)] if isinstance(names, list) else []
+
+    async def _write_index(self, client: SecretClient, name: str, names: Sequence[str]) -> bool:
+        try:
+            async with sdk_errors("write index"):
+                await client.set_secret(
+                    name,
+                    json.dumps(list(names)),
+                    content_type=_CONTENT_TYPE,
+                    tags={"v": str(record_format.VERSION), "of": _fingerprint(names)},
+                )
+        except SessionEnded:
+            return False  # deleted, being recovered or being purged: it comes back with the next sweep
+        return True
+
+    async def _delete(self, client: SecretClient, name: str) -> None:
+        # The SDK's delete_secret waits until the deletion shows, which takes seconds.
+        async with sdk_errors("delete session"):
+            answer = await client.send_request(HttpRequest("DELETE", f"/secrets/{name}"))
+            if answer.status_code not in (404, 409):
+                answer.raise_for_status()
+
+
+def _fingerprint(names: Collection[str]) -> str:
+    return digest(",".join(sorted(names)))[:32]

@@ -1,0 +1,332 @@
+"""Owns the talk with the identity platform: msal builds each token request and reads its answer, aiohttp sends it.
+
+msal is a synchronous library; its undocumented `post=` keyword takes the transport out of it, so that one
+event loop serves everybody. A contract test fails when a new msal stops honouring it.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+import msal
+from aiohttp import ClientError, ClientSession
+
+from shared import log, scopes
+from shared.adapters import id_token
+from shared.adapters.client_credential import ClientCredential, MsalCredential
+from shared.adapters.metadata import Endpoints, Metadata
+from shared.errors import Misconfigured, ProviderUnavailable
+from shared.model import (
+    PERSONAL_TENANT,
+    Account,
+    AccountKind,
+    Attempt,
+    Grant,
+    ProviderRefusal,
+    SignedIn,
+    digest,
+)
+from shared.ports import Clock, InvalidIdToken, ProviderRefused
+from shared.settings import Settings
+from shared.verdicts import MENDS, Who, judge
+
+_APPS_KEPT = 500
+_BODY_LIMIT = 1 << 20
+_DOMAIN_HINTS = {AccountKind.PERSONAL: "consumers", AccountKind.WORK: "organizations"}
+
+
+class MsalIdentity:
+    """`Identity` over msal."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        http: ClientSession,
+        metadata: Metadata,
+        credential: ClientCredential,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._http = http
+        self._metadata = metadata
+        self._credential = credential
+        self._clock = clock
+        self._apps: dict[str, tuple[MsalCredential, str, Any]] = {}
+
+    async def authorization_url(self, attempt: Attempt) -> str:
+        endpoints = await self._metadata.endpoints(attempt.authority)
+        challenge = scopes_of(attempt.scopes, self._settings.scope_prefix)
+        parameters = {
+            "client_id": self._settings.client_id,
+            "response_type": "code",
+            "redirect_uri": self._settings.redirect_uri,
+            "response_mode": "form_post",  # codes stay out of URLs, histories and logs
+            "scope": " ".join((*scopes.OPENID, *challenge)),
+            "state": attempt.state,
+            # msal compares the id token's nonce with this digest of the one that it is given.
+            "nonce": digest(attempt.nonce),
+            "code_challenge": s256(attempt.code_verifier),
+            "code_challenge_method": "S256",
+            "client_info": "1",
+            "prompt": attempt.prompt,
+            "login_hint": attempt.login_hint,
+            "domain_hint": attempt.domain_hint or (_DOMAIN_HINTS[attempt.kind] if attempt.kind else None),
+            "claims": attempt.claims,
+        }
+        query = urlencode({name: value for name, value in parameters.items() if value})
+        return endpoints.authorization + ("&" if "?" in endpoints.authorization else "?") + query
+
+    async def redeem(self, code: str, attempt: Attempt, authority: str) -> SignedIn:
+        flow = {
+            "state": attempt.state,
+            "nonce": attempt.nonce,
+            "code_verifier": attempt.code_verifier,
+            "redirect_uri": self._settings.redirect_uri,
+            "scope": [*scopes.OPENID, *scopes_of(attempt.scopes, self._settings.scope_prefix)],
+            "claims_challenge": attempt.claims,
+        }
+        answer = {"code": code, "state": attempt.state}
+
+        def ask(app: Any, post: Callable[..., object]) -> dict[str, Any]:
+            result: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, answer, post=post)
+            return result
+
+        endpoints = await self._metadata.endpoints(authority)
+        try:
+            result, raw = await self._ask(endpoints, authority, ask)
+        except ValueError as error:  # msal's word for a nonce that does not match
+            raise InvalidIdToken("nonce") from error
+        claims = result.get("id_token_claims")
+        if not isinstance(claims, Mapping):
+            raise InvalidIdToken("missing")
+        id_token.check(
+            claims,
+            issuer=endpoints.issuer,
+            client_id=self._settings.client_id,
+            nonce=digest(attempt.nonce),
+            tenant=PERSONAL_TENANT if authority == "consumers" else None,
+            now=self._clock.now(),
+        )
+        account = id_token.account(claims, raw.get("client_info"))
+        return SignedIn(account=account, grant=self._grant(raw, attempt.scopes, None))
+
+    async def refresh(self, refresh_token: str, scopes: Sequence[str], authority: str) -> Grant:
+        wanted = list(scopes_of(scopes, self._settings.scope_prefix))
+
+        def ask(app: Any, post: Callable[..., object]) -> dict[str, Any]:
+            result: dict[str, Any] = app.acquire_token_by_refresh_token(refresh_token, wanted, post=post)
+            return result
+
+        _, raw = await self._ask(await self._metadata.endpoints(authority), authority, ask)
+        return self._grant(raw, scopes, refresh_token)
+
+    async def sign_out_url(self, account: Account | None, return_url: str, state: str) -> str:
+        authority = account.authority if account else self._settings.tenant
+        endpoints = await self._metadata.endpoints(authority)
+        if endpoints.end_session is None:
+            return return_url
+        parameters = {"post_logout_redirect_uri": return_url, "state": state}
+        if account and account.login_hint:
+            parameters["logout_hint"] = account.login_hint
+        return endpoints.end_session + ("&" if "?" in endpoints.end_session else "?") + urlencode(parameters)
+
+    async def is_ready(self) -> None:
+        await self._metadata.endpoints(self._settings.tenant)
+        await self._credential.get(self._settings.tenant)
+
+    async def _ask(
+        self,
+        endpoints: Endpoints,
+        authority: str,
+        ask: Callable[[Any, Callable[..., object]], dict[str, Any]],
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """msal's reading of the answer, and the answer. A refused credential is read again, once."""
+        for again in (True, False):
+            app = await self._app(endpoints, authority)
+            try:
+                ask(app, _capture)
+            except _CapturedError as captured:
+                answer = await self._send(captured)
+            else:
+                raise Misconfigured(["msal no longer honours post=: install the pinned version."])
+            result = ask(app, partial(_answered, answer))
+            raw = _object(answer.text)
+            if "error" not in result and isinstance(raw.get("access_token"), str):
+                return result, raw
+            refusal = _refusal(raw, answer.correlation_id)
+            verdict = judge(refusal)
+            if verdict.who is not Who.OPERATOR:
+                raise ProviderRefused(refusal)
+            if again and refusal.error == "invalid_client" and self._credential.forget():
+                continue
+            self._alarm(verdict.reason, refusal, authority)
+        raise AssertionError("unreachable")
+
+    def _alarm(self, reason: str, refusal: ProviderRefusal, authority: str) -> NoReturn:
+        log.error(
+            "provider_refused_the_app",
+            reason=reason,
+            error=refusal.error[:64],
+            codes=[str(code) for code in refusal.codes],
+            authority=authority,
+            correlation_id=refusal.correlation_id,
+            mend=MENDS[reason],
+        )
+        raise Misconfigured([MENDS[reason]]) from ProviderRefused(refusal)
+
+    async def _app(self, endpoints: Endpoints, authority: str) -> Any:
+        credential = await self._credential.get(authority)
+        known = self._apps.get(authority)
+        if known and known[0] is credential and known[1] == endpoints.token:
+            return known[2]
+        app = msal.ConfidentialClientApplication(
+            self._settings.client_id,
+            authority=f"{self._settings.authority_host}/{authority}",
+            client_credential=credential,
+            instance_discovery=False,
+            http_client=_Discovered(endpoints),
+            token_cache=_NoCache(),
+            azure_region=False,
+        )
+        if isinstance(credential, str) or self._settings.managed_identity_client_id is None:
+            if len(self._apps) >= _APPS_KEPT:
+                self._apps.pop(next(iter(self._apps)))
+            self._apps[authority] = (credential, endpoints.token, app)
+        return app
+
+    async def _send(self, request: "_CapturedError") -> "_Answer":
+        correlation_id = str(uuid.uuid4())
+        headers = {**request.headers, "client-request-id": correlation_id, "return-client-request-id": "true"}
+        try:
+            async with self._http.post(
+                request.url, data=request.data, headers=headers, allow_redirects=False
+            ) as answer:
+                body = await answer.content.read(_BODY_LIMIT)
+                while len(body) < _BODY_LIMIT and (more := await answer.content.read(_BODY_LIMIT)):
+                    body += more
+                status, retry_after = answer.status, answer.headers.get("Retry-After", "")
+        except (ClientError, TimeoutError, OSError) as error:
+            raise ProviderUnavailable(f"token endpoint: {type(error).__name__}") from error
+        text = body.decode("utf-8", "replace")
+        if status == 429 or status >= 500 or not _object(text):
+            wait = float(retry_after) if re.fullmatch(r"\d{1,5}", retry_after) else None
+            raise ProviderUnavailable(f"token endpoint: HTTP {status}", retry_after_s=wait)
+        return _Answer(status, text, correlation_id)
+
+    def _grant(self, raw: Mapping[str, Any], asked: Sequence[str], refresh_token: str | None) -> Grant:
+        now = self._clock.now()
+        lifetime = _seconds(raw.get("expires_in")) or 3600
+        refresh_in = _seconds(raw.get("refresh_in"))
+        newer = raw.get("refresh_token")
+        granted = raw.get("scope")
+        return Grant(
+            access_token=raw["access_token"],
+            refresh_token=newer if isinstance(newer, str) and newer else refresh_token,
+            expires_at=now + timedelta(seconds=lifetime),
+            refresh_at=now + timedelta(seconds=refresh_in) if refresh_in else None,
+            # RFC 6749 §5.1: an absent scope means the one that was asked for.
+            scopes=scopes.from_answer(granted) if isinstance(granted, str) else tuple(sorted(asked)),
+        )
+
+
+class _CapturedError(Exception):
+    """Carries the request that msal built out of msal."""
+
+    def __init__(self, url: str, headers: dict[str, str], data: dict[str, str]) -> None:
+        super().__init__("captured")
+        self.url = url
+        self.headers = headers
+        self.data = data
+
+
+def _capture(url: str, *, headers: dict[str, str], data: dict[str, str], **_: object) -> NoReturn:
+    raise _CapturedError(url, headers, data)
+
+
+def _answered(answer: "_Answer", *_: object, **__: object) -> "_Answer":
+    return answer
+
+
+class _Answer:
+    """What msal needs of an HTTP response."""
+
+    def __init__(self, status_code: int, text: str, correlation_id: str = "") -> None:
+        self.status_code = status_code
+        self.text = text
+        self.headers: dict[str, str] = {}
+        self.correlation_id = correlation_id
+
+    def raise_for_status(self) -> None:
+        """Statuses are judged before msal sees the answer."""
+
+
+class _Discovered:
+    """Answers msal's own discovery with what is known already, so that making an app costs no call."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self._document = json.dumps(
+            {
+                "issuer": endpoints.issuer,
+                "authorization_endpoint": endpoints.authorization,
+                "token_endpoint": endpoints.token,
+            }
+        )
+
+    def get(self, *_: object, **__: object) -> _Answer:
+        return _Answer(200, self._document)
+
+    def post(self, *_: object, **__: object) -> NoReturn:
+        raise Misconfigured(["msal no longer honours post=: install the pinned version."])
+
+    def close(self) -> None: ...
+
+
+class _NoCache(msal.TokenCache):  # type: ignore[misc]
+    """Tokens are kept in the vault only."""
+
+    def add(self, event: object, now: object = None) -> None: ...
+
+
+def scopes_of(names: Sequence[str], prefix: str) -> tuple[str, ...]:
+    """Permissions as this cloud's provider wants them named."""
+    return tuple(name if name == "email" else prefix + name for name in scopes.resource_scopes(names))
+
+
+def s256(verifier: str) -> str:
+    """The code challenge of a verifier (RFC 7636 §4.2)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _seconds(value: object) -> int | None:
+    try:
+        seconds = int(value)  # type: ignore[call-overload]  # Microsoft has sent strings
+    except (TypeError, ValueError):
+        return None
+    return seconds if 0 < seconds < 10_000_000 else None
+
+
+def _refusal(raw: Mapping[str, object], correlation_id: str) -> ProviderRefusal:
+    codes = raw.get("error_codes")
+    suberror, claims, theirs = raw.get("suberror"), raw.get("claims"), raw.get("correlation_id")
+    return ProviderRefusal(
+        error=str(raw.get("error") or "invalid_answer")[:64],
+        codes=tuple(c for c in codes if isinstance(c, int)) if isinstance(codes, list) else (),
+        suberror=suberror if isinstance(suberror, str) else None,
+        claims=claims if isinstance(claims, str) and len(claims) < 2000 else None,
+        correlation_id=theirs if isinstance(theirs, str) and len(theirs) < 64 else correlation_id,
+    )

@@ -1,0 +1,87 @@
+"""Owns the connection to one Key Vault: the SDK's client, its time limits, and its errors in our words.
+
+`sdk_errors` is the seam: nothing of azure.core passes it (a test walks the SDK's exception classes for gaps).
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.keyvault.secrets.aio import SecretClient
+
+from shared import log
+from shared.errors import Misconfigured, SessionEnded, SessionUnknown, StoreUnavailable
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+    from azure.core.credentials_async import AsyncTokenCredential
+
+CALL_LIMIT_S = 10
+_AZURE_VAULTS = re.compile(r"\.vault(?:\.azure\.net|\.azure\.cn|\.usgovcloudapi\.net)$")
+
+
+def open_client(url: str, credential: "AsyncTokenCredential", http: "ClientSession") -> SecretClient:
+    """A client whose retries fit a request: three tries within the call's limit."""
+    host = urlsplit(url).hostname or ""
+    return SecretClient(
+        vault_url=url,
+        credential=credential,
+        # Without a session of our own the SDK opens a TLS connection for every call.
+        transport=AioHttpTransport(session=http, session_owner=False),
+        # The challenge names Azure's resource, which is the vault's own domain in Azure only.
+        verify_challenge_resource=_AZURE_VAULTS.search(host) is not None,
+        retry_total=2,
+        retry_backoff_factor=0.2,
+        retry_backoff_max=2,
+        # Lines for every call, secret names included, would go to the platform's log.
+        logging_enable=False,
+    )
+
+
+@asynccontextmanager
+async def sdk_errors(doing: str) -> AsyncIterator[None]:
+    """Bound a vault call in time and translate its errors, most specific first.
+
+    Raises SessionUnknown (404), SessionEnded (409), Misconfigured (401, 403), StoreUnavailable (the rest).
+    """
+    try:
+        async with asyncio.timeout(CALL_LIMIT_S):
+            yield
+    except TimeoutError as error:
+        raise StoreUnavailable(f"{doing}: no answer within {CALL_LIMIT_S} s") from error
+    except ResourceNotFoundError as error:
+        raise SessionUnknown(doing) from error
+    except ResourceExistsError as error:
+        raise SessionEnded(doing) from error
+    except HttpResponseError as error:
+        raise _translate(error, doing) from error
+    except AzureError as error:
+        raise StoreUnavailable(f"{doing}: {type(error).__name__}") from error
+
+
+def _translate(error: HttpResponseError, doing: str) -> Exception:
+    status = error.status_code
+    if status == 404:
+        return SessionUnknown(doing)
+    if status == 409:
+        return SessionEnded(doing)
+    if status in (401, 403) or (isinstance(error, ClientAuthenticationError) and status is None):
+        mend = (
+            "Give the app's identity the role Key Vault Secrets Officer on the token vault, and let it reach the vault."
+        )
+        log.error("vault_refused_the_app", doing=doing, status=status, mend=mend)
+        return Misconfigured([mend])
+    wait = str(getattr(error.response, "headers", {}).get("Retry-After", ""))
+    retry_after_s = float(wait) if re.fullmatch(r"\d{1,5}", wait) else None
+    return StoreUnavailable(f"{doing}: HTTP {status}", retry_after_s=retry_after_s)

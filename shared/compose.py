@@ -1,0 +1,115 @@
+"""Owns how the bundle is put together: which adapter stands behind which port.
+
+Nothing is opened before the first call, inside the event loop that serves it: an import that fails or takes long
+would turn every route into 404 in Azure. The heavy SDKs load here, not at import.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from shared.errors import Misconfigured
+from shared.parts import Parts
+from shared.settings import Settings, read_settings
+
+
+class Composition:
+    """`parts()` is the bundle, made once; `problems` are the settings' findings, empty when all is well."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._parts: Parts | None = None
+        self._lock = asyncio.Lock()
+        self._settings: Settings | None = None
+        self.problems: tuple[str, ...] = ()
+        try:
+            self._settings = read_settings(environ)
+        except Misconfigured as error:
+            self.problems = error.findings
+            logging.getLogger("onenote_auth").error("The settings are not usable:\n- %s", "\n- ".join(self.problems))
+
+    async def parts(self) -> Parts:
+        """Raises Misconfigured while the settings are wrong."""
+        if self._parts is None:
+            if self._settings is None:
+                raise Misconfigured(self.problems)
+            async with self._lock:
+                if self._parts is None:
+                    self._parts = _build(self._settings)
+        return self._parts
+
+
+def _build(settings: Settings) -> Parts:
+    from azure.core.pipeline.transport import AioHttpTransport
+
+    from shared.adapters.client_credential import ClientCredential
+    from shared.adapters.clock import SystemClock
+    from shared.adapters.graph import GraphNotes
+    from shared.adapters.http import open_session
+    from shared.adapters.key_ring import KeyVaultKeyRing
+    from shared.adapters.key_vault import KeyVaultStore
+    from shared.adapters.metadata import Metadata
+    from shared.adapters.msal_identity import MsalIdentity
+    from shared.adapters.vault_client import open_client, sdk_errors
+    from shared.adapters.workload import identity_token, open_credential
+    from shared.schedule import Policy
+    from shared.usecases.accounts import Accounts
+    from shared.usecases.notes import NotesCalls
+    from shared.usecases.refresh import Engine
+    from shared.usecases.sessions import Sessions
+    from shared.usecases.sign_in import Rules, SignIn
+    from shared.usecases.sign_out import SignOut
+    from shared.usecases.sweep import Sweep
+
+    # Four lines a call at INFO, secret names among them.
+    for noisy in ("azure", "msal"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+    clock = SystemClock()
+    vault_http = open_session(settings.ca_bundle, total_s=10)
+    provider_http = open_session(settings.ca_bundle, total_s=15)
+    graph_http = open_session(settings.ca_bundle, total_s=100)
+    credential = open_credential(settings, AioHttpTransport(session=vault_http, session_owner=False))
+    clients = {label: open_client(url, credential, vault_http) for label, url in settings.vaults}
+
+    async def read_secret(address: str) -> str:
+        parts = urlsplit(address)
+        _, name, *version = parts.path.strip("/").split("/")
+        client = open_client(f"https://{parts.netloc}", credential, vault_http)
+        async with sdk_errors("read the app's own credential"):
+            return (await client.get_secret(name, version[0] if version else None)).value or ""
+
+    policy = Policy(
+        idle=timedelta(days=settings.session_idle_days),
+        longest=timedelta(days=settings.session_max_days),
+        keep_alive=timedelta(hours=settings.keep_alive_hours),
+    )
+    metadata = Metadata(provider_http, settings.authority_host, settings.tenant, clock)
+    proof = ClientCredential(settings, read_secret, identity_token(settings, vault_http))
+    identity = MsalIdentity(settings, provider_http, metadata, proof, clock)
+    store = KeyVaultStore(clients)
+    ring = KeyVaultKeyRing(lambda: clients[settings.vaults[0][0]], clock)
+    sessions = Sessions(store, clock, policy, cache_s=settings.session_cache_seconds)
+    engine = Engine(store, sessions, identity, clock, policy)
+    sign_out = SignOut(store, sessions, identity, clock)
+    rules = Rules(
+        tenant=settings.tenant,
+        default_scopes=settings.default_scopes,
+        allowed_scopes=settings.allowed_scopes,
+        allow_token_flow=settings.allow_token_flow,
+    )
+    return Parts(
+        settings=settings,
+        clock=clock,
+        ring=ring,
+        store=store,
+        identity=identity,
+        sessions=sessions,
+        engine=engine,
+        sign_in=SignIn(store, sessions, identity, clock, policy, rules),
+        sign_out=sign_out,
+        accounts=Accounts(store, sessions, engine, sign_out),
+        notes=NotesCalls(GraphNotes(graph_http, settings.graph_base_url), engine),
+        sweep=Sweep(store, sessions, engine, ring, clock, policy),
+    )

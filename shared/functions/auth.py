@@ -1,0 +1,215 @@
+"""Owns the routes of signing in and out: login, callback, error page, logout, front-channel sign-out.
+
+Thin: they parse, keep cookies and answer; what happens is decided in `shared.usecases`.
+"""
+
+import re
+from urllib.parse import urlencode
+
+import azure.functions as func
+
+from shared.client_info import read_client_info
+from shared.errors import BadRequest, BundleError, SignInFailed
+from shared.functions import pages
+from shared.functions.cookies import ATTEMPT_PREFIX, SESSION, WAY_BACK
+from shared.functions.handling import (
+    Call,
+    error_fragment,
+    error_redirect,
+    handled,
+    login_url,
+    safe_return,
+)
+from shared.functions.http import Answer, Fields, form_of, json_answer, redirect
+from shared.functions.problems import new_ref, problem_of
+from shared.functions.texts import EN, language_of
+from shared.model import ProviderRefusal, SessionRef, Stored
+from shared.parts import PartsNow
+from shared.usecases.sign_in import Completed, StartAgain, Wish
+
+_PROMPTS = ("none", "login", "consent", "select_account")
+_HINT = re.compile(r"[^\s<>\"']{1,320}")
+_AADSTS = re.compile(r"\AAADSTS(\d{4,10})\b")
+_REF = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+async def login(call: Call) -> Answer:
+    """302 to the provider; the attempt is sealed into a cookie of its own."""
+    query = call.query
+    prompt = query.one("prompt", most=20)
+    if prompt and prompt not in _PROMPTS:
+        raise BadRequest("invalid_request", f"prompt is one of {', '.join(_PROMPTS)}.")
+    wish = Wish(
+        return_to=call.return_to(query.one("return_to")),
+        account=query.one("account", most=20),
+        scope=query.one("scope", most=2_000),
+        flow=query.one("flow", most=20),
+        prompt=prompt,
+        login_hint=_hint(query, "login_hint"),
+        domain_hint=_hint(query, "domain_hint"),
+        current=await _current(call),
+    )
+    attempt, url = await call.parts.sign_in.begin(wish)
+    answer = redirect(url)
+    answer.cookies = await call.cookies.set_attempt(attempt, call.sent)
+    return answer
+
+
+async def callback(call: Call) -> Answer:
+    """The provider's answer, or the way back from its sign-out (a GET that brings neither code nor error)."""
+    fields = form_of(call.req) if call.req.method == "POST" else call.query
+    code, error, state = fields.one("code"), fields.one("error", most=100), fields.one("state", most=200)
+    if call.req.method == "GET" and not (code or error):
+        answer = redirect(call.return_to(call.cookies.way_back(call.sent.get(WAY_BACK))))
+        answer.cookies = [call.cookies.clear_way_back()]
+        return answer
+    attempt, clear = await call.cookies.attempt(state or "", call.sent)
+    try:
+        if attempt is None:
+            raise SignInFailed("attempt_unknown")
+        if error:
+            refusal = ProviderRefusal(error=error[:64], codes=_codes(fields.one("error_description")))
+            raise call.parts.sign_in.refused(attempt, refusal)
+        if not code:
+            raise SignInFailed("invalid_request", return_to=attempt.return_to)
+        done = await call.parts.sign_in.complete(attempt, code, _hinted_tenant(fields))
+        answer = await _done(call, done)
+    except BundleError as failure:
+        answer = _failed(call, failure)
+    answer.cookies += clear
+    return answer
+
+
+async def error(call: Call) -> Answer:
+    """The friendly page, rendered from `code`; it shows nothing that came in the address."""
+    code = call.query.one("code", most=64) or "internal_error"
+    ref = call.query.one("ref", most=64) or ""
+    known = code if code in EN else "internal_error"
+    return_to = safe_return(call.settings, call.query.one("return_to")) or call.settings.default_return_url
+    return pages.error_page(
+        known,
+        ref if _REF.fullmatch(ref) else new_ref(),
+        language=language_of(call.req.headers.get("accept-language", "")),
+        again_url=login_url(call.settings, return_to),
+        back_url=return_to + error_fragment(known),
+    )
+
+
+async def logout(call: Call) -> Answer:
+    """GET asks, POST does: tokens gone, local state gone, then the provider's logout (R-12)."""
+    wished = safe_return(call.settings, call.query.one("return_to"))
+    provider = await call.parts.sign_out.provider_origin()
+    if call.req.method == "GET":
+        action = f"{call.settings.public_base_url}/api/auth/logout"
+        if wished:
+            action += "?" + urlencode({"return_to": wished})
+        language = language_of(call.req.headers.get("accept-language", ""))
+        return pages.sign_out_page(language=language, action=action, provider_origin=provider)
+    call.check_origin()
+    return_to = call.return_to(wished or form_of(call.req).one("return_to"))
+    url = await call.parts.sign_out.this(await _session_ref(call), call.settings.redirect_uri, state=new_ref())
+    if url == call.settings.redirect_uri:
+        url = return_to  # no provider to go by
+    if "application/json" in call.req.headers.get("accept", ""):
+        answer = json_answer({"url": url})
+    else:
+        answer = redirect(url, 303)
+    answer.cookies = [call.cookies.clear_session(), call.cookies.set_way_back(return_to)]
+    answer.cookies += [
+        call.cookies.clear_attempt(name) for name in sorted(call.sent) if name.startswith(ATTEMPT_PREFIX)
+    ][:5]
+    return answer
+
+
+async def frontchannel_logout(call: Call) -> Answer:
+    """The provider's call from inside a hidden frame, where no cookie of ours arrives: it works by `sid`."""
+    sid = call.query.one("sid", most=200)
+    if sid is None:
+        raise BadRequest("invalid_request", "sid is missing.")
+    await call.parts.sign_out.by_sid(sid)
+    answer = Answer(200, "<!doctype html><title>Signed out</title>", "text/html")
+    answer.headers["Content-Security-Policy"] = "default-src 'none'"
+    return answer
+
+
+def blueprint(parts_now: PartsNow) -> func.Blueprint:
+    bp = func.Blueprint()
+    anonymous = func.AuthLevel.ANONYMOUS
+
+    @bp.route("auth/login", methods=["GET", "OPTIONS"], auth_level=anonymous)
+    async def auth_login(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, login, methods="GET", pages=True)(req)
+
+    @bp.route("auth/callback", methods=["GET", "POST", "OPTIONS"], auth_level=anonymous)
+    async def auth_callback(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, callback, methods="GET, POST", pages=True)(req)
+
+    @bp.route("auth/error", methods=["GET", "OPTIONS"], auth_level=anonymous)
+    async def auth_error(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, error, methods="GET")(req)
+
+    @bp.route("auth/logout", methods=["GET", "POST", "OPTIONS"], auth_level=anonymous)
+    async def auth_logout(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, logout, methods="GET, POST", pages=True)(req)
+
+    @bp.route("auth/frontchannel-logout", methods=["GET", "OPTIONS"], auth_level=anonymous)
+    async def auth_frontchannel_logout(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, frontchannel_logout, methods="GET")(req)
+
+    return bp
+
+
+async def _done(call: Call, done: Completed | StartAgain) -> Answer:
+    if isinstance(done, StartAgain):
+        answer = redirect(done.url)
+        answer.cookies = await call.cookies.set_attempt(done.attempt, call.sent)
+        return answer
+    answer = redirect(done.return_to)
+    if done.session:
+        answer.cookies = [await call.cookies.set_session(done.session)]
+    return answer
+
+
+def _failed(call: Call, failure: BundleError) -> Answer:
+    return_to = failure.return_to if isinstance(failure, SignInFailed) else None
+    if failure.code == "access_denied" and return_to:
+        return redirect(return_to + error_fragment("access_denied"))
+    return error_redirect(call.settings, problem_of(failure), return_to)
+
+
+async def _current(call: Call) -> Stored | None:
+    """The session of this browser, if it still is one. A vault that can't be asked must not stop a sign-in here."""
+    try:
+        read = await call.cookies.session(call.sent.get(SESSION))
+        return await call.parts.sessions.get(read.session.ref) if read else None
+    except BundleError:
+        return None
+
+
+async def _session_ref(call: Call) -> SessionRef | None:
+    try:
+        read = await call.cookies.session(call.sent.get(SESSION))
+    except BundleError:
+        return None  # the cookie is cleared all the same; the vault's session runs out by itself
+    return read.session.ref if read else None
+
+
+def _hinted_tenant(fields: Fields) -> str | None:
+    try:
+        hint = read_client_info(fields.one("client_info"))
+    except BadRequest:
+        return None
+    return hint[1] if hint else None
+
+
+def _hint(query: Fields, name: str) -> str | None:
+    value = query.one(name, most=320)
+    if value and not _HINT.fullmatch(value):
+        raise BadRequest("invalid_request", f"{name} holds characters that it can't have.")
+    return value
+
+
+def _codes(description: str | None) -> tuple[int, ...]:
+    """An error that comes through the browser carries its code only at the beginning of its description."""
+    match = _AADSTS.match(description or "")
+    return (int(match[1]),) if match else ()

@@ -1,0 +1,111 @@
+"""Owns the pass-through: Graph's own paths, methods and answers, with links that come back through us (R-09).
+
+What passes is other people's HTML on our cookie's origin, so every answer is sandboxed, and what is neither a page,
+JSON nor an image comes as an attachment.
+"""
+
+import re
+
+import azure.functions as func
+
+from shared.errors import BadRequest
+from shared.functions.handling import Call, handled
+from shared.functions.http import Answer
+from shared.functions.problems import Problem, new_ref, problem_answer
+from shared.model import NotesAnswer, NotesCall
+from shared.parts import PartsNow
+from shared.usecases.notes import check_path
+
+_TARGET = re.compile(r"https?://[^/]*(?:/[^?]*?)?/api/graph/(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?", re.IGNORECASE)
+_TO_GRAPH = (
+    "accept",
+    "accept-language",
+    "client-request-id",
+    "consistencylevel",
+    "content-type",
+    "if-match",
+    "if-none-match",
+    "prefer",
+)
+_FROM_GRAPH = (
+    "client-request-id",
+    "content-disposition",
+    "content-language",
+    "etag",
+    "preference-applied",
+    "request-id",
+    "retry-after",
+)
+_SANDBOX = "sandbox allow-same-origin; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"
+_SHOWN = re.compile(r"(?:application/json|text/html|text/plain|application/xhtml\+xml|image/(?!svg))", re.IGNORECASE)
+_WITH_LINKS = re.compile(r"(?:application/json|text/html|application/xhtml\+xml|application/xml)", re.IGNORECASE)
+
+
+async def graph(call: Call) -> Answer:
+    """One OneNote call for whoever is signed in. The path is checked before the session."""
+    match = _TARGET.match(call.req.url)
+    if match is None:
+        raise BadRequest("path_not_allowed", "Only OneNote paths pass, for example v1.0/me/onenote/notebooks.")
+    path, query = match["path"].rstrip("/"), match["query"]
+    check_path(path)
+    if "transfer-encoding" in call.req.headers:
+        # The host delivers a chunked body empty, silently.
+        detail = "Send the body with a Content-Length, not chunked."
+        return problem_answer(Problem(411, "length_required", detail, new_ref()))
+    if call.req.method != "GET":
+        call.check_origin()
+    read = await call.session()
+    headers = tuple((name, call.req.headers[name]) for name in _TO_GRAPH if name in call.req.headers)
+    note = NotesCall(
+        method=call.req.method,
+        target=path + (f"?{query}" if query else ""),
+        headers=headers,
+        body=call.req.get_body() if call.req.method in ("POST", "PATCH", "PUT") else b"",
+    )
+    stored, answer = await call.parts.notes.send(read.session.ref, note, just_made=call.cookies.just_made(read))
+    call.parts.sessions.seen(stored)
+    passed = _pass_on(call, answer)
+    if call.cookies.reissue_due(read):
+        passed.cookies = [await call.cookies.set_session(read.session)]
+    return passed
+
+
+def _pass_on(call: Call, answer: NotesAnswer) -> Answer:
+    ours = call.settings.public_base_url + "/api/graph"
+    theirs = call.settings.graph_base_url
+    content_type = answer.headers.get("content-type", "")
+    body = answer.body
+    if _WITH_LINKS.match(content_type):
+        body = _rewritten(body, theirs, ours)
+    headers = {name: answer.headers[name] for name in _FROM_GRAPH if name in answer.headers}
+    location = answer.headers.get("location", "")
+    if location.startswith(theirs + "/"):
+        headers["location"] = ours + location[len(theirs) :]
+    headers["Content-Security-Policy"] = _SANDBOX
+    if body and not _SHOWN.match(content_type) and "content-disposition" not in headers:
+        headers["content-disposition"] = "attachment"
+    return Answer(answer.status, body, content_type or None, {k: _clean(v) for k, v in headers.items()})
+
+
+def _rewritten(body: bytes, theirs: str, ours: str) -> bytes:
+    """Links to Graph as links to us: where a value begins with one, in JSON and in HTML attributes alike."""
+    for quote in (b'"', b"'"):
+        for version in (b"/v1.0/", b"/beta/"):
+            body = body.replace(quote + theirs.encode() + version, quote + ours.encode() + version)
+    return body
+
+
+def _clean(value: str) -> str:
+    """The host turns an answer with a bad header value into a bare 500."""
+    return value.encode("ascii", "ignore").decode().replace("\r", " ").replace("\n", " ").replace("\0", "")
+
+
+def blueprint(parts_now: PartsNow) -> func.Blueprint:
+    bp = func.Blueprint()
+    methods = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
+
+    @bp.route("graph/{*path}", methods=methods, auth_level=func.AuthLevel.ANONYMOUS)
+    async def graph_call(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, graph, methods="GET, POST, PATCH, PUT, DELETE")(req)
+
+    return bp

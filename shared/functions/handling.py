@@ -1,0 +1,153 @@
+"""Owns what every HTTP function shares: parts, CORS, the check of who calls, errors as answers.
+
+A handler is `async (Call) -> Answer`; `handled` makes it a function that the platform can call.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode, urlsplit
+
+import azure.functions as func
+
+from shared.errors import Forbidden, Misconfigured, NotSignedIn, ReauthRequired
+from shared.functions.cookies import SESSION, Cookies, SessionCookie
+from shared.functions.http import Answer, Fields, cookies_of, query_of, redirect, wants_page
+from shared.functions.problems import Problem, problem_answer, problem_of
+from shared.functions.texts import text_for
+from shared.model import Account, AccountKind
+from shared.parts import Parts, PartsNow
+from shared.settings import Settings, origin_of
+
+type Handler = Callable[["Call"], Awaitable[Answer]]
+type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+
+_HEADERS_ALLOWED = "accept, content-type, if-match, prefer, client-request-id"
+_HEADERS_EXPOSED = "etag, location, retry-after, request-id, client-request-id"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, with the parts to answer it."""
+
+    req: func.HttpRequest
+    parts: Parts
+    cookies: Cookies
+    sent: dict[str, str]
+    query: Fields
+
+    @property
+    def settings(self) -> Settings:
+        return self.parts.settings
+
+    async def session(self) -> SessionCookie:
+        """Raises NotSignedIn."""
+        read = await self.cookies.session(self.sent.get(SESSION))
+        if read is None:
+            raise NotSignedIn
+        return read
+
+    def return_to(self, value: str | None) -> str:
+        """`value` if it lies on an allowed origin (RFC 9700 §4.11: no open redirector), else the default page."""
+        return safe_return(self.settings, value) or self.settings.default_return_url
+
+    def check_origin(self) -> None:
+        """Refuse another site's request to change something. Raises Forbidden `forbidden_origin`."""
+        origin = self.req.headers.get("origin")
+        site = self.req.headers.get("sec-fetch-site")
+        # Browsers send Origin with whatever changes state; without either header it is a program.
+        by_site = site in (None, "same-origin", "none")
+        if not (origin in self.settings.origins if origin is not None else by_site):
+            raise Forbidden("forbidden_origin", "The request came from an origin that is not in FRONTEND_ORIGINS.")
+
+    def reconnect_url(self, account: Account | None, return_to: str | None) -> str:
+        return login_url(self.settings, return_to, account.kind if account else None)
+
+
+def handled(parts_now: PartsNow, handler: Handler, *, methods: str, pages: bool = False) -> Function:
+    """`pages`: a person's browser navigates here, so its errors end on the error page."""
+
+    async def function(req: func.HttpRequest) -> func.HttpResponse:
+        try:
+            parts = await parts_now()
+        except Misconfigured as error:
+            return problem_answer(problem_of(error)).to_response()
+        answer = await _answer(req, parts, handler, methods=methods, pages=pages)
+        _allow_origin(req, parts.settings, answer)
+        return answer.to_response()
+
+    return function
+
+
+async def _answer(req: func.HttpRequest, parts: Parts, handler: Handler, *, methods: str, pages: bool) -> Answer:
+    if req.method == "OPTIONS":
+        return Answer(204, headers={"Allow": f"{methods}, OPTIONS"})
+    call: Call | None = None
+    try:
+        call = Call(req, parts, Cookies(parts.settings, parts.ring, parts.clock), cookies_of(req), query_of(req))
+        return await handler(call)
+    except Exception as error:
+        problem = problem_of(error)
+        if pages and wants_page(req):
+            return error_redirect(parts.settings, problem, _wished_return(call))
+        reconnect = None
+        if call and isinstance(error, ReauthRequired | NotSignedIn):
+            reconnect = call.reconnect_url(None, safe_return(parts.settings, req.headers.get("referer")))
+        return problem_answer(problem, reconnect_url=reconnect)
+
+
+def _wished_return(call: Call | None) -> str | None:
+    try:
+        return safe_return(call.settings, call.query.one("return_to")) if call else None
+    except Exception:
+        return None
+
+
+def error_redirect(settings: Settings, problem: Problem, return_to: str | None) -> Answer:
+    """To the friendly page; its address carries `#error=…&error_description=…` for front ends (R-14)."""
+    query = {"code": problem.code, "ref": problem.ref}
+    if return_to:
+        query["return_to"] = return_to
+    page = f"{settings.public_base_url}/api/auth/error?{urlencode(query)}"
+    return redirect(page + error_fragment(problem.code))
+
+
+def error_fragment(code: str) -> str:
+    text = text_for(code, "en")
+    return "#" + urlencode({"error": code, "error_description": f"{text.title}. {text.body}"}, quote_via=quote)
+
+
+def login_url(settings: Settings, return_to: str | None, kind: AccountKind | None = None) -> str:
+    query = {"return_to": return_to or settings.default_return_url}
+    if kind:
+        query["account"] = kind.value
+    return f"{settings.public_base_url}/api/auth/login?{urlencode(query)}"
+
+
+def safe_return(settings: Settings, value: str | None) -> str | None:
+    """An address on an allowed origin, without fragment; a path alone counts as one on the public origin."""
+    if not value or len(value) > 2_000 or "\\" in value:
+        return None
+    if value.startswith("/") and not value.startswith("//"):
+        value = origin_of(settings.public_base_url) + value
+    try:
+        parts = urlsplit(value)
+        if origin_of(value) not in settings.origins:
+            return None
+    except ValueError:
+        return None
+    return parts._replace(fragment="").geturl()
+
+
+def _allow_origin(req: func.HttpRequest, settings: Settings, answer: Answer) -> None:
+    origin = req.headers.get("origin")
+    # One header: of a repeated Vary the host would keep the last only.
+    answer.headers["Vary"] = "Origin, Cookie"
+    if origin not in settings.origins:
+        return
+    answer.headers["Access-Control-Allow-Origin"] = origin
+    answer.headers["Access-Control-Allow-Credentials"] = "true"
+    answer.headers["Access-Control-Expose-Headers"] = _HEADERS_EXPOSED
+    if req.method == "OPTIONS":
+        answer.headers["Access-Control-Allow-Methods"] = answer.headers["Allow"]
+        answer.headers["Access-Control-Allow-Headers"] = _HEADERS_ALLOWED
+        answer.headers["Access-Control-Max-Age"] = "600"

@@ -1,0 +1,143 @@
+"""Owns the operator's routes, and the two documents that need no session: liveness and OpenAPI.
+
+A function can't tell which key it was called with; what a key protects has a route of its own.
+"""
+
+import base64
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import azure.functions as func
+
+from shared.errors import BadRequest, BundleError, Forbidden, Misconfigured, NotSignedIn, ReauthRequired
+from shared.functions.handling import Call, handled
+from shared.functions.http import Answer, json_answer
+from shared.functions.problems import Problem, new_ref, problem_answer
+from shared.functions.sessions import health, min_validity, times, token_body
+from shared.model import Stored
+from shared.parts import PartsNow
+from shared.usecases.accounts import best_health
+
+_OPENAPI = Path(__file__).with_name("openapi.json")
+
+
+async def accounts(call: Call) -> Answer:
+    """Stored accounts, paged, with their health and times; no token."""
+    page = await call.parts.accounts.page(_unpage(call.query.one("page")))
+    body: dict[str, Any] = {"accounts": [_account(call, sessions) for sessions in page.accounts]}
+    if page.following:
+        body["next"] = f"{call.settings.public_base_url}/api/ops/accounts?page={_page(page.following)}"
+    return json_answer(body)
+
+
+async def end_account(call: Call) -> Answer:
+    return json_answer({"ended": await call.parts.accounts.end(_home_account_id(call))})
+
+
+async def account_token(call: Call) -> Answer:
+    """A valid access token for the operator's own job; 409 with the health where the person must sign in again."""
+    if not call.settings.operator_tokens:
+        raise Forbidden("operator_tokens_off", "AUTH_OPERATOR_TOKENS is off.")
+    try:
+        stored = await call.parts.accounts.token(_home_account_id(call), min_validity_s=min_validity(call))
+    except NotSignedIn:
+        return problem_answer(Problem(404, "account_unknown", "No session of this account.", new_ref()))
+    except ReauthRequired as error:
+        gone = Problem(409, error.code, "The person must sign in again.", new_ref(), reason=error.reason)
+        return problem_answer(gone)
+    return json_answer(token_body(stored))
+
+
+async def revoke_all(call: Call) -> Answer:
+    ended, done = await call.parts.accounts.revoke_all()
+    return json_answer({"ended": ended, "done": done}, 200 if done else 202)
+
+
+async def readiness(call: Call) -> Answer:
+    """Each dependency's state; 503 when one is not ready."""
+    checks: dict[str, Any] = {}
+    for name, check in (
+        ("vault", call.parts.store.is_ready),
+        ("key_ring", call.parts.ring.newest),
+        ("identity_provider", call.parts.identity.is_ready),
+    ):
+        try:
+            await check()
+            checks[name] = {"state": "ok"}
+        except Misconfigured as error:
+            checks[name] = {"state": error.code, "findings": list(error.findings)}
+        except BundleError as error:
+            checks[name] = {"state": error.code}
+    ready = all(check["state"] == "ok" for check in checks.values())
+    return json_answer({"status": "ok" if ready else "degraded", "dependencies": checks}, 200 if ready else 503)
+
+
+def blueprint(parts_now: PartsNow) -> func.Blueprint:
+    bp = func.Blueprint()
+    keyed, anonymous = func.AuthLevel.FUNCTION, func.AuthLevel.ANONYMOUS
+
+    @bp.route("ops/accounts", methods=["GET", "OPTIONS"], auth_level=keyed)
+    async def ops_accounts(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, accounts, methods="GET")(req)
+
+    @bp.route("ops/accounts/{home_account_id}", methods=["DELETE", "OPTIONS"], auth_level=keyed)
+    async def ops_end_account(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, end_account, methods="DELETE")(req)
+
+    @bp.route("ops/accounts/{home_account_id}/token", methods=["POST", "OPTIONS"], auth_level=keyed)
+    async def ops_account_token(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, account_token, methods="POST")(req)
+
+    @bp.route("ops/revoke-all", methods=["POST", "OPTIONS"], auth_level=keyed)
+    async def ops_revoke_all(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, revoke_all, methods="POST")(req)
+
+    @bp.route("ops/health", methods=["GET", "OPTIONS"], auth_level=keyed)
+    async def ops_health(req: func.HttpRequest) -> func.HttpResponse:
+        # The one keyed route that tells which settings are wrong.
+        try:
+            await parts_now()
+        except Misconfigured as error:
+            wrong = {"status": "misconfigured", "findings": list(error.findings)}
+            return json_answer(wrong, 503).to_response()
+        return await handled(parts_now, readiness, methods="GET")(req)
+
+    @bp.route("health", methods=["GET", "OPTIONS"], auth_level=anonymous)
+    async def liveness(req: func.HttpRequest) -> func.HttpResponse:
+        return json_answer({"status": "ok"}).to_response()
+
+    @bp.route("openapi.json", methods=["GET", "OPTIONS"], auth_level=anonymous)
+    async def openapi(req: func.HttpRequest) -> func.HttpResponse:
+        return Answer(200, _OPENAPI.read_bytes(), "application/json").to_response()
+
+    return bp
+
+
+def _account(call: Call, sessions: tuple[Stored, ...]) -> dict[str, Any]:
+    account = sessions[0].record.account
+    return {
+        "home_account_id": account.home_account_id,
+        "kind": account.kind.value,
+        "username": account.username,
+        "health": best_health(sessions).value,
+        "sessions": [{**times(stored), "health": health(call, stored)} for stored in sessions],
+    }
+
+
+def _home_account_id(call: Call) -> str:
+    value = unquote(call.req.route_params.get("home_account_id", ""))
+    if not 3 <= len(value) <= 200 or not value.replace("-", "").replace(".", "").replace("_", "").isalnum():
+        raise BadRequest("invalid_request", "That is not a home_account_id.")
+    return value
+
+
+def _page(position: str) -> str:
+    return base64.urlsafe_b64encode(position.encode()).rstrip(b"=").decode()
+
+
+def _unpage(text: str | None) -> str | None:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode() if text else None
+    except ValueError:
+        raise BadRequest("invalid_request", "There is no such page.") from None

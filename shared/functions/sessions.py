@@ -1,0 +1,151 @@
+"""Owns the routes about sessions that exist: who is signed in, my sessions, the opt-in token."""
+
+from datetime import datetime
+from typing import Any
+
+import azure.functions as func
+
+from shared.errors import BadRequest, BundleError, Forbidden, NotSignedIn, Unavailable
+from shared.functions.cookies import SESSION
+from shared.functions.handling import Call, handled, safe_return
+from shared.functions.http import Answer, json_answer
+from shared.model import Health, Stored
+from shared.parts import PartsNow
+
+CONSENT_PAGES = {
+    "personal": "https://account.live.com/consent/Manage",
+    "work": "https://myapps.microsoft.com",
+}
+"""Where people take consent back, by account kind (R-13)."""
+
+
+async def session(call: Call) -> Answer:
+    """Who is signed in. `signed_in: false` is an answer, not an error; a vault that can't be asked is a 503."""
+    read = await call.cookies.session(call.sent.get(SESSION))
+    if read is None:
+        return _nobody(call)
+    try:
+        stored = await call.parts.sessions.get(read.session.ref, just_made=call.cookies.just_made(read))
+    except NotSignedIn:
+        return _nobody(call)
+    call.parts.sessions.seen(stored)
+    answer = json_answer({"signed_in": True, **describe(call, stored)})
+    if call.cookies.reissue_due(read):
+        answer.cookies = [await call.cookies.set_session(read.session)]
+    return answer
+
+
+async def sessions(call: Call) -> Answer:
+    """GET: the account's sessions. DELETE: sign out everywhere."""
+    read = await call.session()
+    stored = await call.parts.sessions.get(read.session.ref)
+    account_hash = stored.record.marks.account_hash
+    if call.req.method == "DELETE":
+        call.check_origin()
+        ended = await call.parts.sign_out.everywhere(account_hash)
+        await call.parts.sign_out.session(read.session.ref)
+        answer = json_answer({"ended": max(1, ended)})
+        answer.cookies = [call.cookies.clear_session()]
+        return answer
+    found: list[dict[str, Any]] = []
+    for ref in await call.parts.store.by_account(account_hash):
+        try:
+            other = await call.parts.sessions.get(ref)
+        except Unavailable:
+            raise
+        except BundleError:
+            continue
+        if other.record.account.home_account_id == stored.record.account.home_account_id:
+            found.append({"current": ref == read.session.ref, **times(other), "health": health(call, other)})
+    return json_answer({"sessions": sorted(found, key=lambda s: s["created_at"], reverse=True)})
+
+
+async def token(call: Call) -> Answer:
+    """A valid access token for a front end of the operator's own, never a refresh token (R-16)."""
+    if not call.settings.expose_access_token:
+        raise Forbidden("token_not_exposed", "AUTH_EXPOSE_ACCESS_TOKEN is off: call Graph through /api/graph instead.")
+    call.check_origin()
+    read = await call.session()
+    stored = await call.parts.engine.usable(
+        read.session.ref, min_validity_s=min_validity(call), just_made=call.cookies.just_made(read)
+    )
+    call.parts.sessions.seen(stored)
+    return json_answer(token_body(stored))
+
+
+def token_body(stored: Stored) -> dict[str, Any]:
+    grant = stored.record.grant
+    return {
+        "access_token": grant.access_token,
+        "expires_at": rfc3339(grant.expires_at),
+        "scopes": grant.scopes,
+    }
+
+
+def min_validity(call: Call) -> float:
+    text = call.query.one("min_validity", most=6)
+    if text is None:
+        return 120
+    if not text.isascii() or not text.isdigit() or int(text) > 3_000:
+        raise BadRequest("invalid_request", "min_validity is a number of seconds, 3000 at most.")
+    return int(text)
+
+
+def describe(call: Call, stored: Stored) -> dict[str, Any]:
+    account = stored.record.account
+    return {
+        "account": {"kind": account.kind.value, "username": account.username, "name": account.name},
+        "scopes": stored.record.grant.scopes,
+        "expires_at": rfc3339(stored.record.grant.expires_at),
+        "refreshed_at": rfc3339(stored.record.refreshed_at),
+        "health": health(call, stored),
+        "consent_url": CONSENT_PAGES[account.kind.value],
+    }
+
+
+def health(call: Call, stored: Stored) -> dict[str, Any]:
+    marks = stored.record.marks
+    reconnect = None
+    if marks.health is Health.REAUTH_REQUIRED:
+        wished = call.query.one("return_to") or call.req.headers.get("referer")
+        reconnect = call.reconnect_url(stored.record.account, safe_return(call.settings, wished))
+    return {"state": marks.health.value, "reason": marks.reason, "reconnect_url": reconnect}
+
+
+def times(stored: Stored) -> dict[str, str]:
+    marks = stored.record.marks
+    return {
+        "created_at": rfc3339(marks.created_at),
+        "last_seen_at": rfc3339(marks.seen_at),
+        "refreshed_at": rfc3339(stored.record.refreshed_at),
+    }
+
+
+def rfc3339(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _nobody(call: Call) -> Answer:
+    answer = json_answer({"signed_in": False})
+    if SESSION in call.sent:
+        answer.cookies = [call.cookies.clear_session()]
+    return answer
+
+
+def blueprint(parts_now: PartsNow) -> func.Blueprint:
+    bp = func.Blueprint()
+    anonymous = func.AuthLevel.ANONYMOUS
+
+    @bp.route("auth/session", methods=["GET", "OPTIONS"], auth_level=anonymous)
+    async def auth_session(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, session, methods="GET")(req)
+
+    @bp.route("auth/sessions", methods=["GET", "DELETE", "OPTIONS"], auth_level=anonymous)
+    async def auth_sessions(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, sessions, methods="GET, DELETE")(req)
+
+    @bp.route("auth/token", methods=["POST", "OPTIONS"], auth_level=anonymous)
+    async def auth_token(req: func.HttpRequest) -> func.HttpResponse:
+        return await handled(parts_now, token, methods="POST")(req)
+
+    return bp

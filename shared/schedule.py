@@ -1,0 +1,66 @@
+"""Owns when a grant is due and when a session is over: pure functions of record, time and policy (R-11).
+
+Sessions seen lately are renewed before their access token runs out, so that the next click is fast; idle ones
+are kept alive once in `keep_alive`, spread evenly over it by a hash of their name.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.model import Flow, Grant, Marks
+
+WARM = timedelta(hours=2)
+"""Seen within this time, a session counts as in use."""
+
+EARLY = timedelta(minutes=10)
+"""A warm session is renewed this long before expiry at the latest: two runs of the default schedule."""
+
+SEEN_STEP = timedelta(hours=1)
+"""`seen_at` is written at most this often."""
+
+_BACKOFF_FIRST = timedelta(minutes=1)
+_BACKOFF_MOST = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The operator's lifetimes."""
+
+    idle: timedelta
+    longest: timedelta
+    keep_alive: timedelta
+
+
+def due_at(grant: Grant, *, seen_at: datetime, now: datetime, name: str, policy: Policy) -> datetime:
+    """When a grant got at `now` is to be renewed."""
+    if now - seen_at < WARM:
+        spread = EARLY * _share(name) / 2
+        before_expiry = grant.expires_at - EARLY - spread
+        wished = min(grant.refresh_at, before_expiry) if grant.refresh_at else before_expiry
+        # A token that lives shorter than the margin would be due for ever.
+        return max(wished, now + (grant.expires_at - now) / 2)
+    period = policy.keep_alive.total_seconds()
+    phase = _share(name) * period
+    return now + timedelta(seconds=(phase - now.timestamp()) % period or period)
+
+
+def after_failure(marks: Marks, *, now: datetime, name: str) -> datetime:
+    """When to try again after the `marks.failures`-th failure in a row: growing, spread, bounded."""
+    step = min(_BACKOFF_FIRST * (1 << min(marks.failures, 12)), _BACKOFF_MOST)
+    return now + step * (0.75 + _share(name) / 2)
+
+
+def over(marks: Marks, *, now: datetime, policy: Policy) -> str | None:
+    """Why a session is over: `idle`, `too_old`, `token_flow_expired`; None while it is not."""
+    if marks.flow is Flow.TOKEN and marks.due_at <= now:
+        return "token_flow_expired"
+    if now - marks.created_at > policy.longest:
+        return "too_old"
+    if now - marks.seen_at > policy.idle:
+        return "idle"
+    return None
+
+
+def _share(name: str) -> float:
+    """A number in [0, 1) that is always the same for a name, and evenly spread over names (which are hashes)."""
+    return int(name[-8:], 16) / 2**32

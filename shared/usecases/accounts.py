@@ -1,0 +1,111 @@
+"""Owns what the operator does about accounts: see them with their health, act for one, end them (R-18)."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import batched
+
+from shared import log
+from shared.errors import BadRequest, BundleError, NotSignedIn, ReauthRequired, Unavailable
+from shared.model import Health, Stored, digest
+from shared.ports import SessionStore
+from shared.usecases.refresh import Engine
+from shared.usecases.sessions import Sessions
+from shared.usecases.sign_out import SignOut
+
+_AT_ONCE = 8
+_REVOKE_AT_ONCE = 32
+_REVOKE_FOR_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Accounts, each as its living sessions; `following` names the next page, None at the end."""
+
+    accounts: tuple[tuple[Stored, ...], ...]
+    following: str | None
+
+
+class Accounts:
+    def __init__(self, store: SessionStore, sessions: Sessions, engine: Engine, sign_out: SignOut) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._engine = engine
+        self._sign_out = sign_out
+
+    async def page(self, page: str | None) -> Page:
+        """One page of the accounts of all vaults. Raises BadRequest, StoreUnavailable."""
+        vaults = list(self._store.vaults)
+        vault, _, position = (page or vaults[0]).partition("|")
+        if vault not in vaults:
+            raise BadRequest("invalid_request", "There is no such page.")
+        hashes, following = await self._store.account_page(vault, position or None)
+        accounts: list[tuple[Stored, ...]] = []
+        for some in batched(hashes, _AT_ONCE, strict=False):
+            for found in await asyncio.gather(*map(self._living, some)):
+                # An account with sessions in several vaults is listed with the first of them.
+                if found and min(vaults.index(s.ref.vault) for s in found) == vaults.index(vault):
+                    accounts.append(found)
+        if following:
+            return Page(accounts=tuple(accounts), following=f"{vault}|{following}")
+        rest = vaults[vaults.index(vault) + 1 :]
+        return Page(accounts=tuple(accounts), following=rest[0] if rest else None)
+
+    async def token(self, home_account_id: str, *, min_validity_s: float) -> Stored:
+        """A session of the account with a valid access token: its freshest healthy one; use counts as use.
+
+        Raises NotSignedIn where there is none, ReauthRequired where the person must act, Unavailable.
+        """
+        living = sorted(
+            await self._living(digest(home_account_id)),
+            key=lambda s: (
+                s.record.marks.health is Health.REAUTH_REQUIRED,
+                -s.record.refreshed_at.timestamp(),
+            ),
+        )
+        last: BundleError = NotSignedIn()
+        for stored in living:
+            try:
+                usable = await self._engine.usable(stored.ref, min_validity_s=min_validity_s)
+            except (ReauthRequired, NotSignedIn) as error:
+                last = error
+                continue
+            self._sessions.seen(usable)
+            return usable
+        raise last
+
+    async def end(self, home_account_id: str) -> int:
+        """Every session of the account ended, tokens gone; how many there were."""
+        return await self._sign_out.everywhere(digest(home_account_id))
+
+    async def revoke_all(self) -> tuple[int, bool]:
+        """End sessions for a minute at most: how many, and whether all are done. Call again until they are."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _REVOKE_FOR_S
+        ended = 0
+        for vault in self._store.vaults:
+            refs = [entry.ref async for entry in self._store.entries(vault)]
+            for some in batched(refs, _REVOKE_AT_ONCE, strict=False):
+                if loop.time() > deadline:
+                    return ended, False
+                await asyncio.gather(*map(self._sign_out.session, some))
+                ended += len(some)
+        log.warning("all_sessions_revoked", sessions=ended)
+        return ended, True
+
+    async def _living(self, account_hash: str) -> tuple[Stored, ...]:
+        found: list[Stored] = []
+        for ref in await self._store.by_account(account_hash):
+            try:
+                found.append(await self._sessions.get(ref))
+            except Unavailable:
+                raise
+            except BundleError:
+                continue
+        return tuple(found)
+
+
+def best_health(sessions: Sequence[Stored]) -> Health:
+    """An account is as healthy as its healthiest session."""
+    order = (Health.OK, Health.RETRYING, Health.REAUTH_REQUIRED)
+    return min((s.record.marks.health for s in sessions), key=order.index)

@@ -1,0 +1,331 @@
+"""Owns a sign-in from its beginning to a stored session (R-02 to R-04, R-08). Knows no HTTP and no cookie.
+
+A personal account's refresh token got at `common` is reported to die at its first refresh. So a code from
+`common` is redeemed at `consumers` when the answer hints at a personal account; and where that is refused, or the
+account turns out to be personal only afterwards, sign-in starts once more at `consumers`.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared import log, schedule, scopes, verdicts
+from shared.errors import BadRequest, BundleError, Misconfigured, SignInFailed, Unavailable
+from shared.model import (
+    PERSONAL_TENANT,
+    Account,
+    AccountKind,
+    Attempt,
+    Flow,
+    Health,
+    Marks,
+    ProviderRefusal,
+    Record,
+    SessionId,
+    SessionRef,
+    SignedIn,
+    Stored,
+    digest,
+)
+from shared.ports import Clock, Identity, InvalidIdToken, ProviderRefused, SessionStore
+from shared.schedule import Policy
+from shared.usecases.sessions import Sessions
+
+ATTEMPT_FOR = timedelta(minutes=15)
+"""A little more than an authorization code lives (10 minutes), and time to find a password."""
+
+_SPENT_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the operator allows."""
+
+    tenant: str
+    default_scopes: tuple[str, ...]
+    allowed_scopes: tuple[str, ...]
+    allow_token_flow: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the caller of login asked for, as it came. `current` is the session of the browser, if it has one."""
+
+    return_to: str
+    account: str | None = None
+    scope: str | None = None
+    flow: str | None = None
+    prompt: str | None = None
+    login_hint: str | None = None
+    domain_hint: str | None = None
+    current: Stored | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """Signed in. `session` is None where an attempt added permissions to the session that the browser has."""
+
+    session: SessionId | None
+    stored: Stored
+    return_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAgain:
+    """The attempt must go round once more, at another authority; the person hardly notices."""
+
+    attempt: Attempt
+    url: str
+
+
+class SignIn:
+    """`begin` an attempt, then `complete` it with the provider's answer, or say why it `refused`."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        sessions: Sessions,
+        identity: Identity,
+        clock: Clock,
+        policy: Policy,
+        rules: Rules,
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._identity = identity
+        self._clock = clock
+        self._policy = policy
+        self._rules = rules
+        self._spent: dict[str, datetime] = {}
+
+    async def begin(self, wish: Wish) -> tuple[Attempt, str]:
+        """The attempt, and where to send the browser. Raises BadRequest, Unavailable, Misconfigured."""
+        kind, authority = self._authority(wish.account)
+        flow = self._flow(wish.flow)
+        current = wish.current
+        if current and wish.account is None and self._rules.tenant == "common":
+            kind, authority = self._authority(current.record.account.kind.value)
+        chosen = scopes.choose(
+            wish.scope,
+            default=self._rules.default_scopes,
+            allowed=self._rules.allowed_scopes,
+            kind=kind,
+            flow=flow,
+        )
+        if wish.scope and scopes.without_effect(wish.scope):
+            log.warning("scope_without_effect", scope="Notes.ReadWrite.CreatedByApp", used="Notes.ReadWrite")
+        extends = bool(current and wish.scope)
+        login_hint, claims = wish.login_hint, None
+        if current:
+            held = current.record
+            login_hint = login_hint or (held.account.login_hint if wish.prompt != "select_account" else None)
+            claims = held.marks.claims
+            if extends:
+                chosen = tuple(sorted({*held.requested, *chosen}))
+        if wish.prompt == "select_account":
+            login_hint = None  # the provider takes one or the other
+        attempt = Attempt(
+            state=secrets.token_urlsafe(24),
+            nonce=secrets.token_urlsafe(24),
+            code_verifier=secrets.token_urlsafe(48),
+            authority=authority,
+            kind=kind,
+            scopes=chosen,
+            return_to=wish.return_to,
+            started_at=self._clock.now(),
+            flow=flow,
+            prompt=wish.prompt,
+            login_hint=login_hint,
+            domain_hint=wish.domain_hint,
+            claims=claims,
+            replaces=current.ref if current else None,
+            extends=extends,
+        )
+        return attempt, await self._identity.authorization_url(attempt)
+
+    async def complete(self, attempt: Attempt, code: str, client_info_tenant: str | None) -> Completed | StartAgain:
+        """Redeem the code and store the session. The attempt is spent whatever happens.
+
+        `client_info_tenant` is the tenant that the answer hints at, unsigned. Raises SignInFailed, Unavailable,
+        Misconfigured.
+        """
+        self._spend(attempt)
+        authority = attempt.authority
+        if authority == "common" and client_info_tenant == PERSONAL_TENANT:
+            authority = "consumers"
+        try:
+            signed_in = await self._identity.redeem(code, attempt, authority)
+        except ProviderRefused as refused:
+            if authority != attempt.authority:
+                return await self._at_consumers(attempt, attempt.login_hint)
+            raise self._refused(attempt, refused.refusal) from refused
+        except InvalidIdToken as error:
+            log.error("id_token_refused", check=str(error), authority=authority)
+            raise SignInFailed("id_token_refused", return_to=attempt.return_to) from error
+        except Misconfigured as error:
+            if authority != attempt.authority:
+                return await self._at_consumers(attempt, attempt.login_hint)
+            raise SignInFailed("misconfigured", return_to=attempt.return_to) from error
+        except Unavailable as error:
+            raise SignInFailed(error.code, return_to=attempt.return_to) from error
+        account = signed_in.account
+        self._check_account(attempt, account)
+        if account.kind is AccountKind.PERSONAL and authority != "consumers" and attempt.flow is Flow.CODE:
+            return await self._at_consumers(attempt, account.login_hint or account.username)
+        try:
+            return await self._store_session(attempt, signed_in)
+        except BundleError as error:
+            raise SignInFailed(error.code, return_to=attempt.return_to) from error
+
+    def refused(self, attempt: Attempt, refusal: ProviderRefusal) -> SignInFailed:
+        """What the person is told when the provider sent the browser back with an error. Spends the attempt."""
+        self._spend(attempt)
+        return self._refused(attempt, refusal)
+
+    def _refused(self, attempt: Attempt, refusal: ProviderRefusal) -> SignInFailed:
+        verdict = verdicts.judge(refusal)
+        codes = [str(code) for code in refusal.codes]
+        if verdict.reason == "access_denied":
+            log.event("consent_refused")
+        elif verdict.who is verdicts.Who.OPERATOR:
+            log.error(
+                "provider_refused_the_app",
+                reason=verdict.reason,
+                error=refusal.error,
+                codes=codes,
+                correlation_id=refusal.correlation_id,
+                mend=verdicts.MENDS[verdict.reason],
+            )
+        else:
+            log.event("sign_in_refused", reason=verdict.reason, error=refusal.error, codes=codes)
+        code = {
+            verdicts.Who.OPERATOR: "misconfigured",
+            verdicts.Who.LATER: "provider_unavailable",
+            verdicts.Who.PERSON: verdict.reason,
+        }[verdict.who]
+        return SignInFailed(code, return_to=attempt.return_to, correlation_id=refusal.correlation_id)
+
+    def _spend(self, attempt: Attempt) -> None:
+        now = self._clock.now()
+        if not timedelta(minutes=-5) <= now - attempt.started_at <= ATTEMPT_FOR:
+            raise SignInFailed("attempt_expired", return_to=attempt.return_to)
+        if attempt.state in self._spent:
+            raise SignInFailed("attempt_spent", return_to=attempt.return_to)
+        while len(self._spent) >= _SPENT_MOST:
+            self._spent.pop(next(iter(self._spent)))
+        self._spent[attempt.state] = now
+
+    async def _at_consumers(self, attempt: Attempt, login_hint: str | None) -> StartAgain:
+        again = replace(
+            attempt,
+            state=secrets.token_urlsafe(24),
+            nonce=secrets.token_urlsafe(24),
+            code_verifier=secrets.token_urlsafe(48),
+            authority="consumers",
+            kind=AccountKind.PERSONAL,
+            login_hint=login_hint,
+            prompt=None,
+        )
+        log.event("personal_account_goes_to_consumers")
+        return StartAgain(attempt=again, url=await self._identity.authorization_url(again))
+
+    def _authority(self, account: str | None) -> tuple[AccountKind | None, str]:
+        """The kind asked for, and the tenant segment that serves it. Raises BadRequest."""
+        tenant = self._rules.tenant
+        possible = allowed_kinds(tenant)
+        if account in (None, "any"):
+            return (possible[0] if len(possible) == 1 else None), tenant
+        try:
+            kind = AccountKind(account)
+        except ValueError:
+            raise BadRequest("unknown_account_kind", "account is personal, work or any.") from None
+        if kind not in possible:
+            may = {AccountKind.PERSONAL: "personal accounts", AccountKind.WORK: "work and school accounts"}
+            raise BadRequest("account_kind_not_allowed", f"Only {may[possible[0]]} can sign in here.")
+        if kind is AccountKind.PERSONAL:
+            return kind, "consumers"
+        return kind, "organizations" if tenant == "common" else tenant
+
+    def _flow(self, flow: str | None) -> Flow:
+        try:
+            chosen = Flow(flow or "code")
+        except ValueError:
+            raise BadRequest("unknown_flow", "flow is code or token.") from None
+        if chosen is Flow.TOKEN and not self._rules.allow_token_flow:
+            raise BadRequest("token_flow_not_allowed", "This app signs in with the code flow only.")
+        return chosen
+
+    def _check_account(self, attempt: Attempt, account: Account) -> None:
+        tenant = self._rules.tenant
+        if account.kind not in allowed_kinds(tenant):
+            raise SignInFailed("account_kind_not_allowed", return_to=attempt.return_to)
+        if attempt.kind and account.kind is not attempt.kind:
+            raise SignInFailed("wrong_account", return_to=attempt.return_to)
+        named = tenant not in ("common", "organizations", "consumers", PERSONAL_TENANT)
+        if named and "." not in tenant and account.tenant_id.lower() != tenant:
+            raise SignInFailed("tenant_not_allowed", return_to=attempt.return_to)
+
+    async def _store_session(self, attempt: Attempt, signed_in: SignedIn) -> Completed:
+        previous = attempt.replaces
+        if previous and attempt.extends:
+            extended = await self._extended(previous, attempt, signed_in)
+            if extended:
+                return Completed(session=None, stored=extended, return_to=attempt.return_to)
+        session = SessionId.new(secrets.choice(self._store.vaults))
+        record = self._record(session.ref, attempt, signed_in, created_at=self._clock.now())
+        stored = await self._store.create(session.ref, record)
+        self._sessions.put(stored)
+        log.event("signed_in", session=session.ref.name[:12], kind=record.account.kind.value, vault=session.vault)
+        if previous:
+            self._sessions.end(previous)
+            try:
+                await self._store.delete(previous)
+            except BundleError as error:
+                log.warning("replaced_session_not_deleted", session=previous.name[:12], cause=error.code)
+        return Completed(session=session, stored=stored, return_to=attempt.return_to)
+
+    async def _extended(self, ref: SessionRef, attempt: Attempt, signed_in: SignedIn) -> Stored | None:
+        """The browser's session with more permissions; None when another account was chosen or it has ended."""
+        try:
+            before = await self._sessions.newest(ref)
+            if before.record.account.home_account_id != signed_in.account.home_account_id:
+                return None
+            record = self._record(ref, attempt, signed_in, created_at=before.record.marks.created_at)
+            stored = await self._store.replace(ref, record)
+        except Unavailable:
+            raise
+        except BundleError:
+            return None
+        self._sessions.put(stored)
+        log.event("permissions_added", session=ref.name[:12])
+        return stored
+
+    def _record(self, ref: SessionRef, attempt: Attempt, signed_in: SignedIn, *, created_at: datetime) -> Record:
+        now = self._clock.now()
+        account, grant = signed_in.account, signed_in.grant
+        due = schedule.due_at(grant, seen_at=now, now=now, name=ref.name, policy=self._policy)
+        return Record(
+            account=account,
+            grant=grant,
+            requested=attempt.scopes,
+            refreshed_at=now,
+            marks=Marks(
+                health=Health.OK,
+                reason=None,
+                failures=0,
+                due_at=due,
+                seen_at=now,
+                created_at=created_at,
+                sid_hash=digest(account.sid) if account.sid else None,
+                account_hash=digest(account.home_account_id),
+                flow=attempt.flow,
+            ),
+        )
+
+
+def allowed_kinds(tenant: str) -> Sequence[AccountKind]:
+    """Which kinds of account AUTH_TENANT lets in."""
+    if tenant == "common":
+        return (AccountKind.PERSONAL, AccountKind.WORK)
+    return (AccountKind.PERSONAL,) if tenant in ("consumers", PERSONAL_TENANT) else (AccountKind.WORK,)

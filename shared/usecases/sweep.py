@@ -1,0 +1,202 @@
+"""Owns the timer's run over every session: renew what is due, mark what is dead, remove what has ended (R-11).
+
+Listing is the only index there is; a value is read only when it will be used. The run keeps a time box, takes
+the most urgent first, and is harmless when it is started twice or cut off anywhere.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared import log, schedule
+from shared.errors import (
+    BundleError,
+    Misconfigured,
+    NotSignedIn,
+    ReauthRequired,
+    SessionEnded,
+    SessionUnknown,
+    StoreUnavailable,
+    Unavailable,
+)
+from shared.model import Entry, Flow, Health
+from shared.ports import Clock, KeyRing, SessionStore
+from shared.schedule import Policy
+from shared.usecases.refresh import Engine
+from shared.usecases.sessions import Sessions
+
+TIME_BOX_S = 240
+"""Under the default functionTimeout of five minutes, and under the schedule's step."""
+
+WRITES_PER_S = 24.0
+"""80 % of a vault's documented 300 secret creations in 10 s: sign-ins need the rest."""
+
+PURGE_AFTER = timedelta(seconds=60)
+"""A renewal under way ends its writes within 30 s, so nothing comes back after this (R-12)."""
+
+_AT_ONCE = 16
+_KEY_LIFETIME = timedelta(days=30)
+
+type _Work = Coroutine[object, object, None]
+type _Act = Callable[[Entry, Summary], _Work]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What one run did; logged as one line."""
+
+    sessions: int = 0
+    due: int = 0
+    renewed: int = 0
+    kept: int = 0
+    dead: int = 0
+    removed: int = 0
+    purged: int = 0
+    indexes_repaired: int = 0
+    left_for_next_run: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+class Sweep:
+    """`run` is one run of the timer. Never raises for one session's sake."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        sessions: Sessions,
+        engine: Engine,
+        ring: KeyRing,
+        clock: Clock,
+        policy: Policy,
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._engine = engine
+        self._ring = ring
+        self._clock = clock
+        self._policy = policy
+        self._running = asyncio.Lock()
+
+    async def run(self, *, past_due: bool = False) -> Summary:
+        """One run over every vault, several vaults at the same time."""
+        summary = Summary()
+        if self._running.locked():
+            log.event("sweep_already_running")
+            return summary
+        async with self._running:
+            began = self._clock.now()
+            deadline = asyncio.get_running_loop().time() + TIME_BOX_S
+            await asyncio.gather(*(self._vault(vault, began, deadline, summary) for vault in self._store.vaults))
+            await self._try(summary, self._rotate(began))
+            await self._engine.settle()
+            self._report(summary, began, past_due)
+        return summary
+
+    async def _vault(self, vault: str, began: datetime, deadline: float, summary: Summary) -> None:
+        entries: list[Entry] = []
+        try:
+            async for entry in self._store.entries(vault):
+                entries.append(entry)
+        except (StoreUnavailable, Misconfigured) as error:
+            summary.failed[error.code] += 1
+            log.error("vault_not_listed", vault=vault, cause=str(error))
+            return
+        over = [e for e in entries if schedule.over(e.marks, now=began, policy=self._policy)]
+        due = sorted((e for e in entries if self._is_due(e, began)), key=lambda e: e.marks.due_at)
+        summary.sessions += len(entries)
+        summary.due += len(due)
+        summary.kept += len(entries) - len(due) - len(over)
+        await self._each(over, self._remove, deadline, summary)
+        await self._each(due, self._renew, deadline, summary)
+        removed = {entry.ref for entry in over}
+        await self._try(summary, self._repair(vault, [e for e in entries if e.ref not in removed], began, summary))
+        await self._try(summary, self._purge(vault, began, summary))
+
+    def _is_due(self, entry: Entry, now: datetime) -> bool:
+        marks = entry.marks
+        return (
+            marks.due_at <= now
+            and marks.flow is Flow.CODE
+            and marks.health is not Health.REAUTH_REQUIRED
+            and schedule.over(marks, now=now, policy=self._policy) is None
+        )
+
+    async def _each(self, entries: Iterable[Entry], act: _Act, deadline: float, summary: Summary) -> None:
+        """Some at once, no faster than the vault's share of writes allows, until the time box is full."""
+        queue = iter(entries)
+        loop = asyncio.get_running_loop()
+        next_at = loop.time()
+
+        async def worker() -> None:
+            nonlocal next_at
+            for entry in queue:
+                if loop.time() >= deadline:
+                    summary.left_for_next_run += 1
+                    continue
+                wait_s = next_at - loop.time()
+                next_at = max(next_at, loop.time()) + 1 / WRITES_PER_S
+                if wait_s > 0:
+                    await asyncio.sleep(wait_s)
+                await self._try(summary, act(entry, summary))
+
+        await asyncio.gather(*(worker() for _ in range(_AT_ONCE)))
+
+    async def _renew(self, entry: Entry, summary: Summary) -> None:
+        try:
+            renewed = await self._engine.renew_due(entry.ref, entry.marks.due_at)
+        except ReauthRequired:
+            summary.dead += 1
+        except (NotSignedIn, SessionUnknown, SessionEnded):
+            return
+        except Unavailable as error:
+            summary.failed[error.code] += 1
+            await self._back_off(entry)
+        else:
+            summary.renewed += 1 if renewed else 0
+
+    async def _back_off(self, entry: Entry) -> None:
+        stored = await self._sessions.newest(entry.ref)
+        marks = stored.record.marks
+        failed = replace(marks, health=Health.RETRYING, failures=marks.failures + 1)
+        due = schedule.after_failure(failed, now=self._clock.now(), name=entry.ref.name)
+        await self._store.annotate(entry.ref, stored.version, replace(failed, due_at=due))
+
+    async def _remove(self, entry: Entry, summary: Summary) -> None:
+        self._sessions.end(entry.ref)
+        await self._store.delete(entry.ref)
+        summary.removed += 1
+
+    async def _repair(self, vault: str, entries: list[Entry], began: datetime, summary: Summary) -> None:
+        summary.indexes_repaired += await self._store.repair_indexes(vault, entries, began)
+
+    async def _purge(self, vault: str, began: datetime, summary: Summary) -> None:
+        summary.purged += await self._store.purge(vault, began - PURGE_AFTER)
+
+    async def _rotate(self, now: datetime) -> None:
+        if await self._ring.rotate(older_than=now - _KEY_LIFETIME):
+            log.event("cookie_key_rotated")
+
+    async def _try(self, summary: Summary, work: _Work) -> None:
+        try:
+            await work
+        except BundleError as error:
+            summary.failed[error.code] += 1
+
+    def _report(self, summary: Summary, began: datetime, past_due: bool) -> None:
+        log.event(
+            "sweep",
+            sessions=summary.sessions,
+            due=summary.due,
+            renewed=summary.renewed,
+            kept=summary.kept,
+            dead=summary.dead,
+            removed=summary.removed,
+            purged=summary.purged,
+            indexes_repaired=summary.indexes_repaired,
+            left_for_next_run=summary.left_for_next_run,
+            failed=dict(summary.failed),
+            past_due=past_due,
+            duration_s=round((self._clock.now() - began).total_seconds(), 3),
+        )
