@@ -179,6 +179,16 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAnswer:
+    """What the token flow brings through the browser, unchecked (R-05)."""
+
+    id_token: str = field(repr=False)
+    access_token: str = field(repr=False)
+    expires_in: str
+    scope: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRefusal:
     """An error answer of the identity provider, reduced to what may be kept (RFC 6749 §5.2; AADSTS codes)."""
 

@@ -22,6 +22,7 @@ from shared.model import (
     SessionRef,
     SignedIn,
     Stored,
+    TokenAnswer,
 )
 
 
@@ -55,6 +56,13 @@ class Identity(Protocol):
 
         The id token is checked: issuer, audience, tenant, nonce, times. Raises ProviderRefused,
         InvalidIdToken, ProviderUnavailable, Misconfigured.
+        """
+
+    async def accept(self, answer: TokenAnswer, attempt: Attempt) -> SignedIn:
+        """Check tokens that came through the browser (OpenID Connect Core §3.2.2.11; R-05), the id token whole.
+
+        Signature by the provider's keys, issuer, audience, nonce, at_hash, times. The grant has no refresh token.
+        Raises InvalidIdToken, ProviderUnavailable, Misconfigured.
         """
 
     async def refresh(self, refresh_token: str, scopes: Sequence[str], authority: str) -> Grant:

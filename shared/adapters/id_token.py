@@ -1,8 +1,11 @@
 """Owns the checks of an id token's claims that msal leaves to the app (OpenID Connect Core §3.1.3.7).
 
-The token came straight from the token endpoint over TLS, so its signature may stay unchecked (step 6 there).
+A token that came straight from the token endpoint over TLS may keep its signature unchecked (step 6 there); one
+that came through the browser has it checked in `signing_keys`.
 """
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -68,3 +71,10 @@ def account(claims: Mapping[str, object], client_info: object) -> Account:
         sid=text("sid") or None,
         login_hint=text("login_hint") or username or None,
     )
+
+
+def check_at_hash(claims: Mapping[str, object], access_token: str) -> None:
+    """The access token belongs to this id token (OpenID Connect Core §3.2.2.9, RS256). Raises InvalidIdToken."""
+    half = hashlib.sha256(access_token.encode()).digest()[:16]
+    if claims.get("at_hash") != base64.urlsafe_b64encode(half).rstrip(b"=").decode():
+        raise InvalidIdToken("at_hash")

@@ -1,7 +1,6 @@
 """Owns the talk with the identity platform: msal builds each token request and reads its answer, aiohttp sends it.
 
-msal is a synchronous library; its undocumented `post=` keyword takes the transport out of it, so that one
-event loop serves everybody. A contract test fails when a new msal stops honouring it.
+`msal_seam` takes the transport out of msal, so that one event loop serves everybody.
 """
 
 import base64
@@ -22,15 +21,19 @@ from shared import log, scopes
 from shared.adapters import id_token
 from shared.adapters.client_credential import ClientCredential, MsalCredential
 from shared.adapters.metadata import Endpoints, Metadata
+from shared.adapters.msal_seam import Answer, CapturedError, Discovered, NoCache, answered, capture
+from shared.adapters.signing_keys import SigningKeys
 from shared.errors import Misconfigured, ProviderUnavailable
 from shared.model import (
     PERSONAL_TENANT,
     Account,
     AccountKind,
     Attempt,
+    Flow,
     Grant,
     ProviderRefusal,
     SignedIn,
+    TokenAnswer,
     digest,
 )
 from shared.ports import Clock, InvalidIdToken, ProviderRefused
@@ -57,23 +60,26 @@ class MsalIdentity:
         self._http = http
         self._metadata = metadata
         self._credential = credential
+        self._keys = SigningKeys(http, clock)
         self._clock = clock
         self._apps: dict[str, tuple[MsalCredential, str, Any]] = {}
 
     async def authorization_url(self, attempt: Attempt) -> str:
         endpoints = await self._metadata.endpoints(attempt.authority)
-        challenge = scopes_of(attempt.scopes, self._settings.scope_prefix)
+        code_flow = attempt.flow is Flow.CODE
+        openid = scopes.OPENID if code_flow else scopes.OPENID[:2]
+        names = scopes_of(attempt.scopes, self._settings.scope_prefix)
         parameters = {
             "client_id": self._settings.client_id,
-            "response_type": "code",
+            "response_type": "code" if code_flow else "id_token token",
             "redirect_uri": self._settings.redirect_uri,
             "response_mode": "form_post",  # codes stay out of URLs, histories and logs
-            "scope": " ".join((*scopes.OPENID, *challenge)),
+            "scope": " ".join((*openid, *names)),
             "state": attempt.state,
             # msal compares the id token's nonce with this digest of the one that it is given.
             "nonce": digest(attempt.nonce),
-            "code_challenge": s256(attempt.code_verifier),
-            "code_challenge_method": "S256",
+            "code_challenge": s256(attempt.code_verifier) if code_flow else None,
+            "code_challenge_method": "S256" if code_flow else None,
             "client_info": "1",
             "prompt": attempt.prompt,
             "login_hint": attempt.login_hint,
@@ -106,6 +112,19 @@ class MsalIdentity:
         claims = result.get("id_token_claims")
         if not isinstance(claims, Mapping):
             raise InvalidIdToken("missing")
+        self._check(claims, endpoints, attempt, authority)
+        account = id_token.account(claims, raw.get("client_info"))
+        return SignedIn(account=account, grant=self._grant(raw, attempt.scopes, None))
+
+    async def accept(self, answer: TokenAnswer, attempt: Attempt) -> SignedIn:
+        endpoints = await self._metadata.endpoints(attempt.authority)
+        claims = await self._keys.verified(answer.id_token, endpoints, self._settings.client_id)
+        id_token.check_at_hash(claims, answer.access_token)
+        self._check(claims, endpoints, attempt, attempt.authority)
+        raw = {"access_token": answer.access_token, "expires_in": answer.expires_in, "scope": answer.scope}
+        return SignedIn(account=id_token.account(claims, None), grant=self._grant(raw, attempt.scopes, None))
+
+    def _check(self, claims: Mapping[str, object], endpoints: Endpoints, attempt: Attempt, authority: str) -> None:
         id_token.check(
             claims,
             issuer=endpoints.issuer,
@@ -114,8 +133,6 @@ class MsalIdentity:
             tenant=PERSONAL_TENANT if authority == "consumers" else None,
             now=self._clock.now(),
         )
-        account = id_token.account(claims, raw.get("client_info"))
-        return SignedIn(account=account, grant=self._grant(raw, attempt.scopes, None))
 
     async def refresh(self, refresh_token: str, scopes: Sequence[str], authority: str) -> Grant:
         wanted = list(scopes_of(scopes, self._settings.scope_prefix))
@@ -151,12 +168,12 @@ class MsalIdentity:
         for again in (True, False):
             app = await self._app(endpoints, authority)
             try:
-                ask(app, _capture)
-            except _CapturedError as captured:
+                ask(app, capture)
+            except CapturedError as captured:
                 answer = await self._send(captured)
             else:
                 raise Misconfigured(["msal no longer honours post=: install the pinned version."])
-            result = ask(app, partial(_answered, answer))
+            result = ask(app, partial(answered, answer))
             raw = _object(answer.text)
             if "error" not in result and isinstance(raw.get("access_token"), str):
                 return result, raw
@@ -191,8 +208,8 @@ class MsalIdentity:
             authority=f"{self._settings.authority_host}/{authority}",
             client_credential=credential,
             instance_discovery=False,
-            http_client=_Discovered(endpoints),
-            token_cache=_NoCache(),
+            http_client=Discovered(endpoints),
+            token_cache=NoCache(),
             azure_region=False,
         )
         if isinstance(credential, str) or self._settings.managed_identity_client_id is None:
@@ -201,7 +218,7 @@ class MsalIdentity:
             self._apps[authority] = (credential, endpoints.token, app)
         return app
 
-    async def _send(self, request: "_CapturedError") -> "_Answer":
+    async def _send(self, request: CapturedError) -> Answer:
         correlation_id = str(uuid.uuid4())
         headers = {**request.headers, "client-request-id": correlation_id, "return-client-request-id": "true"}
         try:
@@ -218,7 +235,7 @@ class MsalIdentity:
         if status == 429 or status >= 500 or not _object(text):
             wait = float(retry_after) if re.fullmatch(r"\d{1,5}", retry_after) else None
             raise ProviderUnavailable(f"token endpoint: HTTP {status}", retry_after_s=wait)
-        return _Answer(status, text, correlation_id)
+        return Answer(status, text, correlation_id)
 
     def _grant(self, raw: Mapping[str, Any], asked: Sequence[str], refresh_token: str | None) -> Grant:
         now = self._clock.now()
@@ -234,64 +251,6 @@ class MsalIdentity:
             # RFC 6749 §5.1: an absent scope means the one that was asked for.
             scopes=scopes.from_answer(granted) if isinstance(granted, str) else tuple(sorted(asked)),
         )
-
-
-class _CapturedError(Exception):
-    """Carries the request that msal built out of msal."""
-
-    def __init__(self, url: str, headers: dict[str, str], data: dict[str, str]) -> None:
-        super().__init__("captured")
-        self.url = url
-        self.headers = headers
-        self.data = data
-
-
-def _capture(url: str, *, headers: dict[str, str], data: dict[str, str], **_: object) -> NoReturn:
-    raise _CapturedError(url, headers, data)
-
-
-def _answered(answer: "_Answer", *_: object, **__: object) -> "_Answer":
-    return answer
-
-
-class _Answer:
-    """What msal needs of an HTTP response."""
-
-    def __init__(self, status_code: int, text: str, correlation_id: str = "") -> None:
-        self.status_code = status_code
-        self.text = text
-        self.headers: dict[str, str] = {}
-        self.correlation_id = correlation_id
-
-    def raise_for_status(self) -> None:
-        """Statuses are judged before msal sees the answer."""
-
-
-class _Discovered:
-    """Answers msal's own discovery with what is known already, so that making an app costs no call."""
-
-    def __init__(self, endpoints: Endpoints) -> None:
-        self._document = json.dumps(
-            {
-                "issuer": endpoints.issuer,
-                "authorization_endpoint": endpoints.authorization,
-                "token_endpoint": endpoints.token,
-            }
-        )
-
-    def get(self, *_: object, **__: object) -> _Answer:
-        return _Answer(200, self._document)
-
-    def post(self, *_: object, **__: object) -> NoReturn:
-        raise Misconfigured(["msal no longer honours post=: install the pinned version."])
-
-    def close(self) -> None: ...
-
-
-class _NoCache(msal.TokenCache):  # type: ignore[misc]
-    """Tokens are kept in the vault only."""
-
-    def add(self, event: object, now: object = None) -> None: ...
 
 
 def scopes_of(names: Sequence[str], prefix: str) -> tuple[str, ...]:

@@ -23,10 +23,11 @@ from shared.functions.handling import (
 from shared.functions.http import Answer, Fields, form_of, json_answer, redirect
 from shared.functions.problems import new_ref, problem_of
 from shared.functions.texts import EN, language_of
-from shared.model import ProviderRefusal, SessionRef, Stored
+from shared.model import Attempt, Flow, ProviderRefusal, SessionRef, Stored, TokenAnswer
 from shared.parts import PartsNow
 from shared.usecases.sign_in import Completed, StartAgain, Wish
 
+TOKEN_MOST = 16_000
 _PROMPTS = ("none", "login", "consent", "select_account")
 _HINT = re.compile(r"[^\s<>\"']{1,320}")
 _AADSTS = re.compile(r"\AAADSTS(\d{4,10})\b")
@@ -70,9 +71,14 @@ async def callback(call: Call) -> Answer:
         if error:
             refusal = ProviderRefusal(error=error[:64], codes=_codes(fields.one("error_description")))
             raise call.parts.sign_in.refused(attempt, refusal)
-        if not code:
+        if attempt.flow is Flow.TOKEN:
+            done: Completed | StartAgain = await call.parts.sign_in.complete_token(
+                attempt, _token_answer(fields, attempt)
+            )
+        elif code:
+            done = await call.parts.sign_in.complete(attempt, code, _hinted_tenant(fields))
+        else:
             raise SignInFailed("invalid_request", return_to=attempt.return_to)
-        done = await call.parts.sign_in.complete(attempt, code, _hinted_tenant(fields))
         answer = await _done(call, done)
     except BundleError as failure:
         answer = _failed(call, failure)
@@ -192,6 +198,18 @@ async def _session_ref(call: Call) -> SessionRef | None:
     except BundleError:
         return None  # the cookie is cleared all the same; the vault's session runs out by itself
     return read.session.ref if read else None
+
+
+def _token_answer(fields: Fields, attempt: Attempt) -> TokenAnswer:
+    id_token, access_token = fields.one("id_token", most=TOKEN_MOST), fields.one("access_token", most=TOKEN_MOST)
+    if not (id_token and access_token):
+        raise SignInFailed("invalid_request", return_to=attempt.return_to)
+    return TokenAnswer(
+        id_token=id_token,
+        access_token=access_token,
+        expires_in=fields.one("expires_in", most=10) or "",
+        scope=fields.one("scope"),
+    )
 
 
 def _hinted_tenant(fields: Fields) -> str | None:

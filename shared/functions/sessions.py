@@ -5,7 +5,7 @@ from typing import Any
 
 import azure.functions as func
 
-from shared.errors import BadRequest, BundleError, Forbidden, NotSignedIn, Unavailable
+from shared.errors import BadRequest, BundleError, Forbidden, NotSignedIn, ReauthRequired, Unavailable
 from shared.functions.cookies import SESSION
 from shared.functions.handling import Call, handled, safe_return
 from shared.functions.http import Answer, json_answer
@@ -28,6 +28,8 @@ async def session(call: Call) -> Answer:
         stored = await call.parts.sessions.get(read.session.ref, just_made=call.cookies.just_made(read))
     except NotSignedIn:
         return _nobody(call)
+    except ReauthRequired as error:
+        return json_answer({"signed_in": False, "health": _ended_health(call, error.reason)})
     call.parts.sessions.seen(stored)
     answer = json_answer({"signed_in": True, **describe(call, stored)})
     if call.cookies.reissue_due(read):
@@ -110,6 +112,12 @@ def health(call: Call, stored: Stored) -> dict[str, Any]:
         wished = call.query.one("return_to") or call.req.headers.get("referer")
         reconnect = call.reconnect_url(stored.record.account, safe_return(call.settings, wished))
     return {"state": marks.health.value, "reason": marks.reason, "reconnect_url": reconnect}
+
+
+def _ended_health(call: Call, reason: str) -> dict[str, Any]:
+    wished = call.query.one("return_to") or call.req.headers.get("referer")
+    reconnect = call.reconnect_url(None, safe_return(call.settings, wished))
+    return {"state": Health.REAUTH_REQUIRED.value, "reason": reason, "reconnect_url": reconnect}
 
 
 def times(stored: Stored) -> dict[str, str]:

@@ -22,7 +22,7 @@ from shared.errors import (
     SessionUnknown,
     StoreUnavailable,
 )
-from shared.model import Grant, Health, SessionRef, Stored
+from shared.model import Flow, Grant, Health, SessionRef, Stored
 from shared.ports import Clock, Identity, ProviderRefused, SessionStore
 from shared.schedule import Policy
 from shared.usecases.sessions import Sessions
@@ -87,6 +87,8 @@ class Engine:
         if enough(stored):
             return stored
         _refuse_dead(stored)
+        if stored.record.marks.flow is Flow.TOKEN:
+            return stored  # good until it ends, and never renewed
         try:
             # A renewal that began for another caller may not be enough for this one: then one more.
             for _ in range(2):
@@ -146,7 +148,7 @@ class Engine:
     async def _ask(self, stored: Stored) -> Grant:
         record = stored.record
         if record.grant.refresh_token is None:
-            raise ReauthRequired("token_flow_expired")
+            raise ReauthRequired("grant_expired")  # the provider gave none: it lives no longer than its token
         return await self._identity.refresh(record.grant.refresh_token, record.requested, record.account.authority)
 
     async def _keep(self, stored: Stored, grant: Grant) -> Stored:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared import schedule
-from shared.errors import NotSignedIn, SessionEnded, SessionUnknown, StoreUnavailable
+from shared.errors import NotSignedIn, ReauthRequired, SessionEnded, SessionUnknown, StoreUnavailable
 from shared.model import Marks, SessionRef, Stored
 from shared.ports import Clock, SessionStore
 from shared.schedule import Policy
@@ -33,7 +33,9 @@ class Sessions:
         self._background: set[asyncio.Task[None]] = set()
 
     async def get(self, ref: SessionRef, *, just_made: bool = False) -> Stored:
-        """The session, from memory when it was read lately. Raises NotSignedIn, StoreUnavailable.
+        """The session, from memory when it was read lately.
+
+        Raises NotSignedIn, ReauthRequired (a token flow's session that ran out), StoreUnavailable.
 
         `just_made`: the cookie is seconds old, so a vault that does not show the secret yet is asked again.
         """
@@ -114,6 +116,9 @@ class Sessions:
         return stored
 
     def _alive(self, stored: Stored) -> Stored:
-        if schedule.over(stored.record.marks, now=self._clock.now(), policy=self._policy):
+        why = schedule.over(stored.record.marks, now=self._clock.now(), policy=self._policy)
+        if why == "token_flow_expired":
+            raise ReauthRequired(why)
+        if why:
             raise NotSignedIn
         return stored

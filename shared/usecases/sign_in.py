@@ -26,6 +26,7 @@ from shared.model import (
     SessionRef,
     SignedIn,
     Stored,
+    TokenAnswer,
     digest,
 )
 from shared.ports import Clock, Identity, InvalidIdToken, ProviderRefused, SessionStore
@@ -115,7 +116,8 @@ class SignIn:
         )
         if wish.scope and scopes.without_effect(wish.scope):
             log.warning("scope_without_effect", scope="Notes.ReadWrite.CreatedByApp", used="Notes.ReadWrite")
-        extends = bool(current and wish.scope)
+        # A session of the token flow is never renewed, so nothing can be added to it; nor by it to another.
+        extends = bool(current and wish.scope and flow is current.record.marks.flow is Flow.CODE)
         login_hint, claims = wish.login_hint, None
         if current:
             held = current.record
@@ -144,6 +146,23 @@ class SignIn:
         )
         return attempt, await self._identity.authorization_url(attempt)
 
+    async def complete_token(self, attempt: Attempt, answer: TokenAnswer) -> Completed:
+        """The token flow's answer (R-05): a session as long as its access token. The attempt is spent.
+
+        Raises SignInFailed.
+        """
+        self._spend(attempt)
+        try:
+            signed_in = await self._identity.accept(answer, attempt)
+            self._check_account(attempt, signed_in.account)
+            return await self._store_session(attempt, signed_in)
+        except InvalidIdToken as error:
+            raise self._bad_id_token(attempt, error) from error
+        except SignInFailed:
+            raise
+        except BundleError as error:
+            raise SignInFailed(error.code, return_to=attempt.return_to) from error
+
     async def complete(self, attempt: Attempt, code: str, client_info_tenant: str | None) -> Completed | StartAgain:
         """Redeem the code and store the session. The attempt is spent whatever happens.
 
@@ -161,8 +180,7 @@ class SignIn:
                 return await self._at_consumers(attempt, attempt.login_hint)
             raise self._refused(attempt, refused.refusal) from refused
         except InvalidIdToken as error:
-            log.error("id_token_refused", check=str(error), authority=authority)
-            raise SignInFailed("id_token_refused", return_to=attempt.return_to) from error
+            raise self._bad_id_token(attempt, error) from error
         except Misconfigured as error:
             if authority != attempt.authority:
                 return await self._at_consumers(attempt, attempt.login_hint)
@@ -205,6 +223,10 @@ class SignIn:
             verdicts.Who.PERSON: verdict.reason,
         }[verdict.who]
         return SignInFailed(code, return_to=attempt.return_to, correlation_id=refusal.correlation_id)
+
+    def _bad_id_token(self, attempt: Attempt, error: InvalidIdToken) -> SignInFailed:
+        log.error("id_token_refused", check=str(error), authority=attempt.authority)
+        return SignInFailed("id_token_refused", return_to=attempt.return_to)
 
     def _spend(self, attempt: Attempt) -> None:
         now = self._clock.now()
@@ -304,7 +326,9 @@ class SignIn:
     def _record(self, ref: SessionRef, attempt: Attempt, signed_in: SignedIn, *, created_at: datetime) -> Record:
         now = self._clock.now()
         account, grant = signed_in.account, signed_in.grant
-        due = schedule.due_at(grant, seen_at=now, now=now, name=ref.name, policy=self._policy)
+        due = grant.expires_at  # of a token flow's session, the end
+        if attempt.flow is Flow.CODE:
+            due = schedule.due_at(grant, seen_at=now, now=now, name=ref.name, policy=self._policy)
         return Record(
             account=account,
             grant=grant,
