@@ -110,6 +110,6 @@ def _build(settings: Settings) -> Parts:
         sign_in=SignIn(store, sessions, identity, clock, policy, rules),
         sign_out=sign_out,
         accounts=Accounts(store, sessions, engine, sign_out),
-        notes=NotesCalls(GraphNotes(graph_http, settings.graph_base_url), engine),
+        notes=NotesCalls(GraphNotes(graph_http, settings.graph_base_url), engine, clock),
         sweep=Sweep(store, sessions, engine, ring, clock, policy),
     )

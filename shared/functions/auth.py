@@ -196,7 +196,9 @@ async def _session_ref(call: Call) -> SessionRef | None:
     try:
         read = await call.cookies.session(call.sent.get(SESSION))
     except BundleError:
-        return None  # the cookie is cleared all the same; the vault's session runs out by itself
+        # The vault can't give the key: the sign-out goes on all the same, and its deletion is tried again.
+        claimed = call.cookies.claimed_session(call.sent.get(SESSION))
+        return claimed.ref if claimed else None
     return read.session.ref if read else None
 
 

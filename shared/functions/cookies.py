@@ -70,6 +70,11 @@ class Cookies:
             return None
         return SessionCookie(session=SessionId(vault=match["vault"], value=match["id"]), issued_at=issued_at)
 
+    def claimed_session(self, value: str | None) -> SessionId | None:
+        """The session that a cookie claims, its signature unchecked: enough to end it, for its id is its password."""
+        match = _SESSION_COOKIE.fullmatch(value or "")
+        return SessionId(vault=match["vault"], value=match["id"]) if match else None
+
     async def set_session(self, session: SessionId) -> str:
         key = await self._ring.newest()
         issued = int(self._clock.now().timestamp())

@@ -4,15 +4,18 @@ What passes is other people's HTML on our cookie's origin, so every answer is sa
 JSON nor an image comes as an attachment.
 """
 
+import json
 import re
+from urllib.parse import urlencode
 
 import azure.functions as func
 
 from shared.errors import BadRequest
-from shared.functions.handling import Call, handled
+from shared.functions.handling import Call, handled, login_url, safe_return
 from shared.functions.http import Answer
 from shared.functions.problems import Problem, new_ref, problem_answer
-from shared.model import NotesAnswer, NotesCall
+from shared.model import NotesAnswer, NotesCall, Stored
+from shared.onenote_errors import error_code, explain
 from shared.parts import PartsNow
 from shared.usecases.notes import check_path
 
@@ -65,6 +68,8 @@ async def graph(call: Call) -> Answer:
     stored, answer = await call.parts.notes.send(read.session.ref, note, just_made=call.cookies.just_made(read))
     call.parts.sessions.seen(stored)
     passed = _pass_on(call, answer)
+    if answer.status >= 400:
+        _explain(call, stored, note, answer, passed)
     if call.cookies.reissue_due(read):
         passed.cookies = [await call.cookies.set_session(read.session)]
     return passed
@@ -85,6 +90,32 @@ def _pass_on(call: Call, answer: NotesAnswer) -> Answer:
     if body and not _SHOWN.match(content_type) and "content-disposition" not in headers:
         headers["content-disposition"] = "attachment"
     return Answer(answer.status, body, content_type or None, {k: _clean(v) for k, v in headers.items()})
+
+
+def _explain(call: Call, stored: Stored, note: NotesCall, answer: NotesAnswer, passed: Answer) -> None:
+    """Add plain words to OneNote's own error; what it said stays as it is, so that Graph's clients still read it."""
+    explanation = explain(
+        answer.status,
+        error_code(answer.body),
+        method=note.method,
+        path=note.target.partition("?")[0],
+        held=stored.record.grant.scopes,
+    )
+    if explanation is None:
+        return
+    if explanation.retry_after_s and "retry-after" not in passed.headers:
+        passed.headers["retry-after"] = str(explanation.retry_after_s)
+    words = {"code": explanation.code, "detail": explanation.detail}
+    if explanation.scope:
+        referer = safe_return(call.settings, call.req.headers.get("referer"))
+        words["scope"] = explanation.scope
+        words["login_url"] = login_url(call.settings, referer) + "&" + urlencode({"scope": explanation.scope})
+    try:
+        body = json.loads(passed.body)
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        passed.body = json.dumps({**body, "explanation": words}, ensure_ascii=False)
 
 
 def _rewritten(body: bytes, theirs: str, ours: str) -> bytes:

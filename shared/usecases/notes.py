@@ -4,13 +4,13 @@ Never more than five calls at once for one user, as OneNote allows ("Microsoft G
 """
 
 import asyncio
-import json
 import re
 from collections import OrderedDict
 
 from shared.errors import BadRequest, ReauthRequired
 from shared.model import NotesAnswer, NotesCall, SessionRef, Stored
-from shared.ports import Notes
+from shared.onenote_errors import PROVISIONING_CODES, error_code
+from shared.ports import Clock, Notes
 from shared.usecases.refresh import Engine
 
 _SEGMENT = r"[^/?#\\%]+"
@@ -20,15 +20,18 @@ _PATH = re.compile(
 )
 _TRICKS = re.compile(r"%2f|%5c|%00|%0a|%0d|%25|//|\\|[\x00-\x20\x7f]", re.IGNORECASE)
 _AT_ONCE = 5
+_WAIT_MOST_S = 5.0
+_WAIT_S = 2.0
 _USERS_KEPT = 5_000
 
 
 class NotesCalls:
     """`send` for a session that is signed in."""
 
-    def __init__(self, notes: Notes, engine: Engine) -> None:
+    def __init__(self, notes: Notes, engine: Engine, clock: Clock) -> None:
         self._notes = notes
         self._engine = engine
+        self._clock = clock
         self._gates: OrderedDict[str, asyncio.Semaphore] = OrderedDict()
 
     async def send(self, ref: SessionRef, call: NotesCall, *, just_made: bool = False) -> tuple[Stored, NotesAnswer]:
@@ -39,7 +42,7 @@ class NotesCalls:
         """
         stored = await self._engine.usable(ref, just_made=just_made)
         async with self._gate(stored.record.marks.account_hash):
-            answer = await self._notes.send(call, stored.record.grant.access_token)
+            answer = await self._patiently(call, stored)
             if answer.status != 401:
                 return stored, answer
             if _wants_claims(answer):
@@ -47,7 +50,15 @@ class NotesCalls:
             if not _about_the_token(answer):
                 return stored, answer
             stored = await self._engine.renew(stored)
-            return stored, await self._notes.send(call, stored.record.grant.access_token)
+            return stored, await self._patiently(call, stored)
+
+    async def _patiently(self, call: NotesCall, stored: Stored) -> NotesAnswer:
+        """One more try of a GET where a short wait may do: throttled, busy, or a OneDrive just being set up."""
+        answer = await self._notes.send(call, stored.record.grant.access_token)
+        if call.method != "GET" or not _worth_waiting(answer):
+            return answer
+        await self._clock.sleep(_wait_s(answer))
+        return await self._notes.send(call, stored.record.grant.access_token)
 
     def _gate(self, account_hash: str) -> asyncio.Semaphore:
         gate = self._gates.get(account_hash)
@@ -78,9 +89,17 @@ def _wants_claims(answer: NotesAnswer) -> bool:
 
 def _about_the_token(answer: NotesAnswer) -> bool:
     """Whether another access token may help: not when OneNote names a reason of its own (a number, as 40001)."""
-    try:
-        error = json.loads(answer.body).get("error")
-        code = error.get("code") if isinstance(error, dict) else None
-    except (ValueError, AttributeError):
-        code = None
-    return not (isinstance(code, str) and code.isdigit())
+    code = error_code(answer.body)
+    return code is None or not code.isdigit()
+
+
+def _worth_waiting(answer: NotesAnswer) -> bool:
+    if answer.status in (429, 503):
+        return _wait_s(answer) <= _WAIT_MOST_S
+    return answer.status >= 400 and error_code(answer.body) in PROVISIONING_CODES
+
+
+def _wait_s(answer: NotesAnswer) -> float:
+    """Seconds as Graph asks for; OneNote's 429 names none."""
+    asked = answer.headers.get("retry-after", "")
+    return float(asked) if re.fullmatch(r"\d{1,6}", asked) else _WAIT_S

@@ -118,11 +118,13 @@ class SignIn:
             log.warning("scope_without_effect", scope="Notes.ReadWrite.CreatedByApp", used="Notes.ReadWrite")
         # A session of the token flow is never renewed, so nothing can be added to it; nor by it to another.
         extends = bool(current and wish.scope and flow is current.record.marks.flow is Flow.CODE)
-        login_hint, claims = wish.login_hint, None
+        login_hint, claims, prompt = wish.login_hint, None, wish.prompt
         if current:
             held = current.record
             login_hint = login_hint or (held.account.login_hint if wish.prompt != "select_account" else None)
             claims = held.marks.claims
+            if prompt is None and held.marks.reason == "consent_revoked" and claims is None:
+                prompt = "consent"
             if extends:
                 chosen = tuple(sorted({*held.requested, *chosen}))
         if wish.prompt == "select_account":
@@ -137,7 +139,7 @@ class SignIn:
             return_to=wish.return_to,
             started_at=self._clock.now(),
             flow=flow,
-            prompt=wish.prompt,
+            prompt=prompt,
             login_hint=login_hint,
             domain_hint=wish.domain_hint,
             claims=claims,
