@@ -95,7 +95,7 @@ def explain(status: int, code: str | None, *, method: str, path: str, held: tupl
             detail = f"This needs the permission {scope}, which the person has not given yet."
             return Explanation(code="permission_missing", detail=detail, scope=scope)
         return _FORBIDDEN
-    if code in _BY_CODE:
+    if code is not None and code in _BY_CODE:
         return _BY_CODE[code]
     if status == 429:
         return _TOO_MANY

@@ -71,6 +71,9 @@ class Identity(Protocol):
         Raises ProviderRefused, ProviderUnavailable, Misconfigured.
         """
 
+    async def knows_issuer(self, issuer: str) -> bool:
+        """Whether a front-channel sign-out that names this issuer can be the provider's."""
+
     async def sign_out_url(self, account: Account | None, return_url: str, state: str) -> str:
         """Where the browser ends the provider's own session (OpenID Connect RP-Initiated Logout; R-12)."""
 

@@ -144,6 +144,13 @@ class MsalIdentity:
         _, raw = await self._ask(await self._metadata.endpoints(authority), authority, ask)
         return self._grant(raw, scopes, refresh_token)
 
+    async def knows_issuer(self, issuer: str) -> bool:
+        endpoints = await self._metadata.endpoints(self._settings.tenant)
+        before, template, after = endpoints.issuer.partition("{tenantid}")
+        if not template:
+            return issuer == endpoints.issuer
+        return issuer.startswith(before) and issuer.endswith(after) and "/" not in issuer[len(before) : -len(after)]
+
     async def sign_out_url(self, account: Account | None, return_url: str, state: str) -> str:
         authority = account.authority if account else self._settings.tenant
         endpoints = await self._metadata.endpoints(authority)

@@ -132,7 +132,7 @@ async def frontchannel_logout(call: Call) -> Answer:
     sid = call.query.one("sid", most=200)
     if sid is None:
         raise BadRequest("invalid_request", "sid is missing.")
-    await call.parts.sign_out.by_sid(sid)
+    await call.parts.sign_out.by_sid(sid, call.query.one("iss", most=500))
     answer = Answer(200, "<!doctype html><title>Signed out</title>", "text/html")
     answer.headers["Content-Security-Policy"] = "default-src 'none'"
     return answer

@@ -179,20 +179,22 @@ class SignIn:
             signed_in = await self._identity.redeem(code, attempt, authority)
         except ProviderRefused as refused:
             if authority != attempt.authority:
-                return await self._at_consumers(attempt, attempt.login_hint)
+                return await self._again(attempt, "consumers", attempt.login_hint)
+            if verdicts.judge(refused.refusal).restart:
+                return await self._again(attempt, attempt.authority, attempt.login_hint)
             raise self._refused(attempt, refused.refusal) from refused
         except InvalidIdToken as error:
             raise self._bad_id_token(attempt, error) from error
         except Misconfigured as error:
             if authority != attempt.authority:
-                return await self._at_consumers(attempt, attempt.login_hint)
+                return await self._again(attempt, "consumers", attempt.login_hint)
             raise SignInFailed("misconfigured", return_to=attempt.return_to) from error
         except Unavailable as error:
             raise SignInFailed(error.code, return_to=attempt.return_to) from error
         account = signed_in.account
         self._check_account(attempt, account)
         if account.kind is AccountKind.PERSONAL and authority != "consumers" and attempt.flow is Flow.CODE:
-            return await self._at_consumers(attempt, account.login_hint or account.username)
+            return await self._again(attempt, "consumers", account.login_hint or account.username)
         try:
             return await self._store_session(attempt, signed_in)
         except BundleError as error:
@@ -240,18 +242,19 @@ class SignIn:
             self._spent.pop(next(iter(self._spent)))
         self._spent[attempt.state] = now
 
-    async def _at_consumers(self, attempt: Attempt, login_hint: str | None) -> StartAgain:
+    async def _again(self, attempt: Attempt, authority: str, login_hint: str | None) -> StartAgain:
+        """Once more round: at `consumers` for a personal account, or because the code was spent before."""
         again = replace(
             attempt,
             state=secrets.token_urlsafe(24),
             nonce=secrets.token_urlsafe(24),
             code_verifier=secrets.token_urlsafe(48),
-            authority="consumers",
-            kind=AccountKind.PERSONAL,
+            authority=authority,
+            kind=AccountKind.PERSONAL if authority == "consumers" else attempt.kind,
             login_hint=login_hint,
             prompt=None,
         )
-        log.event("personal_account_goes_to_consumers")
+        log.event("sign_in_starts_again", authority=authority)
         return StartAgain(attempt=again, url=await self._identity.authorization_url(again))
 
     def _authority(self, account: str | None) -> tuple[AccountKind | None, str]:

@@ -51,8 +51,13 @@ class SignOut:
         """End every session of an account; how many there were. Raises StoreUnavailable."""
         return await self._end_all(await self._store.by_account(account_hash))
 
-    async def by_sid(self, sid: str) -> int:
-        """End what the provider's front-channel sign-out names; an unknown `sid` costs one read a vault."""
+    async def by_sid(self, sid: str, issuer: str | None) -> int:
+        """End what the provider's front-channel sign-out names; an unknown `sid` costs one read a vault.
+
+        OpenID Connect Front-Channel Logout §2; Entra sends `sid` alone. Another issuer's call ends nothing.
+        """
+        if issuer is not None and not await self._identity.knows_issuer(issuer):
+            return 0
         return await self._end_all(await self._store.by_sid(digest(sid)))
 
     async def session(self, ref: SessionRef) -> None:
