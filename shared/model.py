@@ -150,7 +150,7 @@ class Attempt:
 
     `authority` is the tenant segment that it is sent to; `kind` the account kind asked for, None for any.
     `replaces` is the session of the browser that began it, as a reference; with `extends` the attempt only adds
-    permissions to it (incremental consent, R-08).
+    permissions to it (incremental consent, R-08). `rounds` counts how often it has gone to the provider.
     """
 
     state: str = field(repr=False)
@@ -168,6 +168,7 @@ class Attempt:
     claims: str | None = None
     replaces: SessionRef | None = None
     extends: bool = False
+    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

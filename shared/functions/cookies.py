@@ -206,6 +206,7 @@ def _attempt_to_json(attempt: Attempt) -> dict[str, Any]:
         "c": attempt.claims,
         "o": [replaces.vault, replaces.name] if replaces else None,
         "x": attempt.extends,
+        "i": attempt.rounds,
     }
 
 
@@ -225,6 +226,7 @@ def _attempt_from_json(value: dict[str, Any]) -> Attempt:
         claims=value["c"],
         replaces=SessionRef(vault=replaces[0], name=replaces[1]) if replaces else None,
         extends=value["x"],
+        rounds=value["i"],
     )
 
 

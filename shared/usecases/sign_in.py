@@ -37,6 +37,7 @@ ATTEMPT_FOR = timedelta(minutes=15)
 """A little more than an authorization code lives (10 minutes), and time to find a password."""
 
 _SPENT_MOST = 10_000
+_ROUNDS_MOST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +181,7 @@ class SignIn:
         except ProviderRefused as refused:
             if authority != attempt.authority:
                 return await self._again(attempt, "consumers", attempt.login_hint)
-            if verdicts.judge(refused.refusal).restart:
+            if verdicts.judge(refused.refusal).restart and attempt.rounds < _ROUNDS_MOST:
                 return await self._again(attempt, attempt.authority, attempt.login_hint)
             raise self._refused(attempt, refused.refusal) from refused
         except InvalidIdToken as error:
@@ -253,6 +254,7 @@ class SignIn:
             kind=AccountKind.PERSONAL if authority == "consumers" else attempt.kind,
             login_hint=login_hint,
             prompt=None,
+            rounds=attempt.rounds + 1,
         )
         log.event("sign_in_starts_again", authority=authority)
         return StartAgain(attempt=again, url=await self._identity.authorization_url(again))
