@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from shared import scopes
 from shared.errors import BadRequest, Misconfigured
+from shared.model import PERSONAL_TENANT
 
 PUBLIC_CLOUD_AUTHORITY = "https://login.microsoftonline.com"
 MICROSOFT_CLOUDS = {
@@ -195,6 +196,8 @@ def _parse(reader: _Reader) -> Settings:
         "AUTH_AUTHORITY_HOST", reader.text("AUTH_AUTHORITY_HOST") or PUBLIC_CLOUD_AUTHORITY, https_only=True
     )
     tenant = (reader.text("AUTH_TENANT") or "common").lower()
+    if tenant == PERSONAL_TENANT:
+        tenant = "consumers"  # one name for one thing: grants are renewed there
     if not _TENANT.fullmatch(tenant):
         reader.findings.append("AUTH_TENANT must be common, organizations, consumers or a tenant id.")
     graph = _graph(reader, authority_host)
@@ -262,7 +265,8 @@ def _credential(reader: _Reader) -> tuple[str | None, str | None, str | None]:
         )
     if certificate and not is_secret_address(certificate) and "-----BEGIN" not in certificate:
         reader.findings.append(
-            "AUTH_CLIENT_CERTIFICATE is neither PEM (private key and certificate) nor a secret's address."
+            "AUTH_CLIENT_CERTIFICATE is neither PEM (private key and certificate) nor a secret's address: "
+            "set it to one of the two."
         )
     return secret, certificate, identity
 

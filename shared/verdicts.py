@@ -23,7 +23,8 @@ class Verdict:
 
     `prompt` and `claims` go into the person's next sign-in. `grant` is True when it is this very grant that was
     refused: only then may a session turn to `reauth_required`. `restart` says that a sign-in under way can
-    simply begin again (an authorization code was spent twice, for example by the back button).
+    simply begin again (an authorization code was spent twice, for example by the back button). `wait_s` is how
+    long to leave the provider alone at least, where the code says more than "later".
     """
 
     who: Who
@@ -32,6 +33,7 @@ class Verdict:
     claims: str | None = None
     grant: bool = False
     restart: bool = False
+    wait_s: float | None = None
 
 
 _PERSON: dict[int, tuple[str, str | None]] = {
@@ -126,7 +128,11 @@ _OPERATOR: dict[int, str] = {
     90100: "request_malformed",
 }
 _LATER = frozenset({50196, 90033, 90006, 90012, 90024, 90055, 50033, 50087, 90090, 70012, 50088, 90020})
+_LOOP = 50196
+_LOOP_WAIT_S = 300.0
 _RESTART = frozenset({54005, 501481})
+_PASSES = frozenset({50053})
+"""The person's to know at a sign-in, but it passes by itself, and the grant lives on."""
 _SUBERRORS: dict[str, tuple[str, str | None]] = {
     "consent_required": ("consent_revoked", "consent"),
     "user_password_expired": ("password_expired", None),
@@ -152,13 +158,14 @@ def judge(refusal: ProviderRefusal) -> Verdict:
     """The verdict on a provider's error answer. Total: whatever comes, somebody is named."""
     codes = refusal.codes
     if any(code in _LATER for code in codes) or refusal.error in ("temporarily_unavailable", "server_error"):
-        return Verdict(who=Who.LATER, reason="provider_busy")
+        wait_s = _LOOP_WAIT_S if _LOOP in codes else None
+        return Verdict(who=Who.LATER, reason="provider_busy", wait_s=wait_s)
     if any(code in _RESTART for code in codes):
         return Verdict(who=Who.PERSON, reason="sign_in_again", restart=True)
     for code in codes:
         if code in _PERSON:
             reason, prompt = _PERSON[code]
-            return _person(refusal, reason, prompt)
+            return _person(refusal, reason, prompt, grant=code not in _PASSES)
         if code in _OPERATOR:
             return Verdict(who=Who.OPERATOR, reason=_OPERATOR[code])
     if refusal.suberror in _SUBERRORS:
@@ -168,10 +175,10 @@ def judge(refusal: ProviderRefusal) -> Verdict:
     return Verdict(who=Who.OPERATOR, reason=_operator_reason(refusal.error))
 
 
-def _person(refusal: ProviderRefusal, reason: str, prompt: str | None) -> Verdict:
+def _person(refusal: ProviderRefusal, reason: str, prompt: str | None, *, grant: bool = True) -> Verdict:
     if refusal.claims and prompt == "consent":
         prompt = None  # the claims say more precisely what is missing
-    return Verdict(who=Who.PERSON, reason=reason, prompt=prompt, claims=refusal.claims, grant=True)
+    return Verdict(who=Who.PERSON, reason=reason, prompt=prompt, claims=refusal.claims, grant=grant)
 
 
 def _operator_reason(error: str) -> str:

@@ -14,9 +14,10 @@ from shared.functions import pages
 from shared.functions.cookies import ATTEMPT_PREFIX, SESSION, WAY_BACK
 from shared.functions.handling import (
     Call,
+    Route,
+    blueprint_of,
     error_fragment,
     error_redirect,
-    handled,
     login_url,
     safe_return,
 )
@@ -139,30 +140,21 @@ async def frontchannel_logout(call: Call) -> Answer:
 
 
 def blueprint(parts_now: PartsNow) -> func.Blueprint:
-    bp = func.Blueprint()
-    anonymous = func.AuthLevel.ANONYMOUS
-
-    @bp.route("auth/login", methods=["GET", "OPTIONS"], auth_level=anonymous)
-    async def auth_login(req: func.HttpRequest) -> func.HttpResponse:
-        return await handled(parts_now, login, methods="GET", pages=True)(req)
-
-    @bp.route("auth/callback", methods=["GET", "POST", "OPTIONS"], auth_level=anonymous)
-    async def auth_callback(req: func.HttpRequest) -> func.HttpResponse:
-        return await handled(parts_now, callback, methods="GET, POST", pages=True)(req)
-
-    @bp.route("auth/error", methods=["GET", "OPTIONS"], auth_level=anonymous)
-    async def auth_error(req: func.HttpRequest) -> func.HttpResponse:
-        return await handled(parts_now, error, methods="GET")(req)
-
-    @bp.route("auth/logout", methods=["GET", "POST", "OPTIONS"], auth_level=anonymous)
-    async def auth_logout(req: func.HttpRequest) -> func.HttpResponse:
-        return await handled(parts_now, logout, methods="GET, POST", pages=True)(req)
-
-    @bp.route("auth/frontchannel-logout", methods=["GET", "OPTIONS"], auth_level=anonymous)
-    async def auth_frontchannel_logout(req: func.HttpRequest) -> func.HttpResponse:
-        return await handled(parts_now, frontchannel_logout, methods="GET")(req)
-
-    return bp
+    return blueprint_of(
+        parts_now,
+        (
+            Route(name="auth_login", path="auth/login", methods=("GET",), handler=login, pages=True),
+            Route(name="auth_callback", path="auth/callback", methods=("GET", "POST"), handler=callback, pages=True),
+            Route(name="auth_error", path="auth/error", methods=("GET",), handler=error),
+            Route(name="auth_logout", path="auth/logout", methods=("GET", "POST"), handler=logout, pages=True),
+            Route(
+                name="auth_frontchannel_logout",
+                path="auth/frontchannel-logout",
+                methods=("GET",),
+                handler=frontchannel_logout,
+            ),
+        ),
+    )
 
 
 async def _done(call: Call, done: Completed | StartAgain) -> Answer:

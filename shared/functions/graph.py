@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import azure.functions as func
 
 from shared.errors import BadRequest
-from shared.functions.handling import Call, handled, login_url, safe_return
+from shared.functions.handling import Call, Route, blueprint_of, login_url, safe_return
 from shared.functions.http import Answer
 from shared.functions.problems import Problem, new_ref, problem_answer
 from shared.model import NotesAnswer, NotesCall, Stored
@@ -132,11 +132,5 @@ def _clean(value: str) -> str:
 
 
 def blueprint(parts_now: PartsNow) -> func.Blueprint:
-    bp = func.Blueprint()
-    methods = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
-
-    @bp.route("graph/{*path}", methods=methods, auth_level=func.AuthLevel.ANONYMOUS)
-    async def graph_call(req: func.HttpRequest) -> func.HttpResponse:
-        return await handled(parts_now, graph, methods="GET, POST, PATCH, PUT, DELETE")(req)
-
-    return bp
+    methods = ("GET", "POST", "PATCH", "PUT", "DELETE")
+    return blueprint_of(parts_now, (Route(name="graph_call", path="graph/{*path}", methods=methods, handler=graph),))

@@ -1,9 +1,9 @@
 """Owns what every HTTP function shares: parts, CORS, the check of who calls, errors as answers.
 
-A handler is `async (Call) -> Answer`; `handled` makes it a function that the platform can call.
+A handler is `async (Call) -> Answer`; a `Route` says where it stands, `blueprint_of` makes functions of them.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -63,31 +63,59 @@ class Call:
         return login_url(self.settings, return_to, account.kind if account else None)
 
 
-def handled(parts_now: PartsNow, handler: Handler, *, methods: str, pages: bool = False) -> Function:
-    """`pages`: a person's browser navigates here, so its errors end on the error page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One function: `name` as the platform shows it, `path` below the prefix, `methods` without OPTIONS.
 
+    `pages`: a person's browser navigates here, so its errors end on the error page. `keyed`: for the operator.
+    """
+
+    name: str
+    path: str
+    methods: tuple[str, ...]
+    handler: Handler
+    pages: bool = False
+    keyed: bool = False
+
+    @property
+    def allow(self) -> str:
+        return ", ".join((*self.methods, "OPTIONS"))
+
+
+def blueprint_of(parts_now: PartsNow, routes: Sequence[Route]) -> func.Blueprint:
+    """The functions for `routes`. The host answers a method that a route does not list with 404, OPTIONS too."""
+    bp = func.Blueprint()
+    for route in routes:
+        level = func.AuthLevel.FUNCTION if route.keyed else func.AuthLevel.ANONYMOUS
+        bp.route(route.path, methods=[*route.methods, "OPTIONS"], auth_level=level)(_function(parts_now, route))
+    return bp
+
+
+def _function(parts_now: PartsNow, route: Route) -> Function:
     async def function(req: func.HttpRequest) -> func.HttpResponse:
         try:
             parts = await parts_now()
         except Misconfigured as error:
-            return problem_answer(problem_of(error)).to_response()
-        answer = await _answer(req, parts, handler, methods=methods, pages=pages)
+            findings = error.findings if route.keyed else ()
+            return problem_answer(problem_of(error), findings=findings).to_response()
+        answer = await _answer(req, parts, route)
         _allow_origin(req, parts.settings, answer)
         return answer.to_response()
 
+    function.__name__ = route.name
     return function
 
 
-async def _answer(req: func.HttpRequest, parts: Parts, handler: Handler, *, methods: str, pages: bool) -> Answer:
+async def _answer(req: func.HttpRequest, parts: Parts, route: Route) -> Answer:
     if req.method == "OPTIONS":
-        return Answer(204, headers={"Allow": f"{methods}, OPTIONS"})
+        return Answer(204, headers={"Allow": route.allow})
     call: Call | None = None
     try:
         call = Call(req, parts, Cookies(parts.settings, parts.ring, parts.clock), cookies_of(req), query_of(req))
-        return await handler(call)
+        return await route.handler(call)
     except Exception as error:
         problem = problem_of(error)
-        if pages and wants_page(req):
+        if route.pages and wants_page(req):
             return error_redirect(parts.settings, problem, _wished_return(call))
         reconnect = None
         if call and isinstance(error, ReauthRequired | NotSignedIn):

@@ -1,6 +1,7 @@
 """Owns errors as programs read them: `application/problem+json` (RFC 9457) with a stable `code`."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,8 @@ def problem_of(error: Exception) -> Problem:
     )
 
 
-def problem_answer(problem: Problem, *, reconnect_url: str | None = None) -> Answer:
+def problem_answer(problem: Problem, *, reconnect_url: str | None = None, findings: Sequence[str] = ()) -> Answer:
+    """`findings` are for the operator's eyes: only keyed routes show them."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": problem.code.replace("_", " ").capitalize(),
@@ -82,6 +84,8 @@ def problem_answer(problem: Problem, *, reconnect_url: str | None = None) -> Ans
     }
     if problem.reason:
         body["reason"] = problem.reason
+    if findings:
+        body["findings"] = list(findings)
     if reconnect_url:
         body["reconnect_url"] = reconnect_url
     answer = json_answer(body, problem.status, "application/problem+json")

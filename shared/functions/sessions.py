@@ -7,7 +7,7 @@ import azure.functions as func
 
 from shared.errors import BadRequest, BundleError, Forbidden, NotSignedIn, ReauthRequired, Unavailable
 from shared.functions.cookies import SESSION
-from shared.functions.handling import Call, handled, safe_return
+from shared.functions.handling import Call, Route, blueprint_of, safe_return
 from shared.functions.http import Answer, json_answer
 from shared.model import Health, Stored
 from shared.parts import PartsNow
@@ -141,19 +141,11 @@ def _nobody(call: Call) -> Answer:
 
 
 def blueprint(parts_now: PartsNow) -> func.Blueprint:
-    bp = func.Blueprint()
-    anonymous = func.AuthLevel.ANONYMOUS
-
-    @bp.route("auth/session", methods=["GET", "OPTIONS"], auth_level=anonymous)
-    async def auth_session(req: func.HttpRequest) -> func.HttpResponse:
-        return await handled(parts_now, session, methods="GET")(req)
-
-    @bp.route("auth/sessions", methods=["GET", "DELETE", "OPTIONS"], auth_level=anonymous)
-    async def auth_sessions(req: func.HttpRequest) -> func.HttpResponse:
-        return await handled(parts_now, sessions, methods="GET, DELETE")(req)
-
-    @bp.route("auth/token", methods=["POST", "OPTIONS"], auth_level=anonymous)
-    async def auth_token(req: func.HttpRequest) -> func.HttpResponse:
-        return await handled(parts_now, token, methods="POST")(req)
-
-    return bp
+    return blueprint_of(
+        parts_now,
+        (
+            Route(name="auth_session", path="auth/session", methods=("GET",), handler=session),
+            Route(name="auth_sessions", path="auth/sessions", methods=("GET", "DELETE"), handler=sessions),
+            Route(name="auth_token", path="auth/token", methods=("POST",), handler=token),
+        ),
+    )
