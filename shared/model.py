@@ -63,7 +63,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What the timer decides by, readable without the record itself.
+    """What the timer decides by, readable without the record itself. Its times are whole seconds.
 
     `due_at` is the next time that the grant wants renewal; `failures` counts refreshes that failed in a row.
     `claims` are what the provider wants shown at the next sign-in, where it said so.
@@ -217,6 +217,11 @@ class NotesAnswer:
     status: int
     headers: dict[str, str]
     body: bytes = field(repr=False)
+
+
+def whole_second(at: datetime) -> datetime:
+    """As tags keep times, so that what is in memory equals what was stored."""
+    return at.replace(microsecond=0)
 
 
 def digest(value: str) -> str:

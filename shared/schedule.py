@@ -7,7 +7,7 @@ are kept alive once in `keep_alive`, spread evenly over it by a hash of their na
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.model import Flow, Grant, Marks
+from shared.model import Flow, Grant, Marks, whole_second
 
 WARM = timedelta(hours=2)
 """Seen within this time, a session counts as in use."""
@@ -38,16 +38,16 @@ def due_at(grant: Grant, *, seen_at: datetime, now: datetime, name: str, policy:
         before_expiry = grant.expires_at - EARLY - spread
         wished = min(grant.refresh_at, before_expiry) if grant.refresh_at else before_expiry
         # A token that lives shorter than the margin would be due for ever.
-        return max(wished, now + (grant.expires_at - now) / 2)
+        return whole_second(max(wished, now + (grant.expires_at - now) / 2))
     period = policy.keep_alive.total_seconds()
     phase = _share(name) * period
-    return now + timedelta(seconds=(phase - now.timestamp()) % period or period)
+    return whole_second(now + timedelta(seconds=(phase - now.timestamp()) % period or period))
 
 
 def after_failure(marks: Marks, *, now: datetime, name: str) -> datetime:
     """When to try again after the `marks.failures`-th failure in a row: growing, spread, bounded."""
     step = min(_BACKOFF_FIRST * (1 << min(marks.failures, 12)), _BACKOFF_MOST)
-    return now + step * (0.75 + _share(name) / 2)
+    return whole_second(now + step * (0.75 + _share(name) / 2))
 
 
 def over(marks: Marks, *, now: datetime, policy: Policy) -> str | None:

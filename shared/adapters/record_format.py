@@ -32,11 +32,11 @@ def to_value(record: Record) -> str:
             },
             "access_token": grant.access_token,
             "refresh_token": grant.refresh_token,
-            "expires_at": _seconds(grant.expires_at),
-            "refresh_at": _seconds(grant.refresh_at) if grant.refresh_at else None,
+            "expires_at": grant.expires_at.isoformat(),
+            "refresh_at": grant.refresh_at.isoformat() if grant.refresh_at else None,
             "scopes": grant.scopes,
             "requested": record.requested,
-            "refreshed_at": _seconds(record.refreshed_at),
+            "refreshed_at": record.refreshed_at.isoformat(),
         },
         separators=(",", ":"),
     )
@@ -82,12 +82,12 @@ def from_value(value: str, tags: Mapping[str, str]) -> Record:
             grant=Grant(
                 access_token=stored["access_token"],
                 refresh_token=stored["refresh_token"],
-                expires_at=_time(stored["expires_at"]),
-                refresh_at=_time(stored["refresh_at"]) if stored["refresh_at"] else None,
+                expires_at=datetime.fromisoformat(stored["expires_at"]),
+                refresh_at=datetime.fromisoformat(stored["refresh_at"]) if stored["refresh_at"] else None,
                 scopes=tuple(stored["scopes"]),
             ),
             requested=tuple(stored["requested"]),
-            refreshed_at=_time(stored["refreshed_at"]),
+            refreshed_at=datetime.fromisoformat(stored["refreshed_at"]),
             marks=from_tags(tags),
         )
     except (KeyError, TypeError) as error:

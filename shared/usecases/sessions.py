@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from shared import schedule
 from shared.errors import NotSignedIn, ReauthRequired, SessionEnded, SessionUnknown, StoreUnavailable
-from shared.model import Marks, SessionRef, Stored
+from shared.model import Marks, SessionRef, Stored, whole_second
 from shared.ports import Clock, SessionStore
 from shared.schedule import Policy
 
@@ -81,7 +81,7 @@ class Sessions:
         now = self._clock.now()
         if abs(now - stored.record.marks.seen_at) < schedule.SEEN_STEP:
             return
-        marks = replace(stored.record.marks, seen_at=now)
+        marks = replace(stored.record.marks, seen_at=whole_second(now))
         self.put(replace(stored, record=replace(stored.record, marks=marks)))
         task = asyncio.create_task(self._write_seen(stored.ref, stored.version, marks))
         self._background.add(task)

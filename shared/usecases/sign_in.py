@@ -28,6 +28,7 @@ from shared.model import (
     Stored,
     TokenAnswer,
     digest,
+    whole_second,
 )
 from shared.ports import Clock, Identity, InvalidIdToken, ProviderRefused, SessionStore
 from shared.schedule import Policy
@@ -333,7 +334,7 @@ class SignIn:
     def _record(self, ref: SessionRef, attempt: Attempt, signed_in: SignedIn, *, created_at: datetime) -> Record:
         now = self._clock.now()
         account, grant = signed_in.account, signed_in.grant
-        due = grant.expires_at  # of a token flow's session, the end
+        due = whole_second(grant.expires_at)  # of a token flow's session, the end
         if attempt.flow is Flow.CODE:
             due = schedule.due_at(grant, seen_at=now, now=now, name=ref.name, policy=self._policy)
         return Record(
@@ -346,8 +347,8 @@ class SignIn:
                 reason=None,
                 failures=0,
                 due_at=due,
-                seen_at=now,
-                created_at=created_at,
+                seen_at=whole_second(now),
+                created_at=whole_second(created_at),
                 sid_hash=digest(account.sid) if account.sid else None,
                 account_hash=digest(account.home_account_id),
                 flow=attempt.flow,
