@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, SessionEnded, SessionUnknown
 from shared.parts import Parts
 from shared.settings import Settings, read_settings
 
@@ -77,8 +77,14 @@ def _build(settings: Settings) -> Parts:
         parts = urlsplit(address)
         _, name, *version = parts.path.strip("/").split("/")
         client = open_client(f"https://{parts.netloc}", credential, vault_http)
-        async with sdk_errors("read the app's own credential"):
-            return (await client.get_secret(name, version[0] if version else None)).value or ""
+        try:
+            async with sdk_errors("read the app's own credential"):
+                return (await client.get_secret(name, version[0] if version else None)).value or ""
+        except (SessionUnknown, SessionEnded) as error:
+            # The seam's words are about sessions; here it is the operator's secret that is missing.
+            raise Misconfigured(
+                [f"There is no secret {name} in {parts.netloc}: put the app's credential there."]
+            ) from error
 
     policy = Policy(
         idle=timedelta(days=settings.session_idle_days),

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.errors import BadRequest
 from shared.functions.http import cookie
 from shared.model import AccountKind, Attempt, Flow, RingKey, SessionId, SessionRef
 from shared.ports import Clock, KeyRing
@@ -33,7 +34,8 @@ _SESSION_COOKIE = re.compile(
     r"1\.(?P<vault>[a-z0-9-]{1,24})\.(?P<id>[A-Za-z0-9_-]{43})\.(?P<issued>[0-9a-f]{8})"
     r"\.(?P<key>[0-9a-f]{32})\.(?P<mac>[A-Za-z0-9_-]{43})"
 )
-_ATTEMPT_COOKIE = re.compile(r"1\.(?P<key>[0-9a-f]{32})\.(?P<sealed>[A-Za-z0-9_-]{40,3800})")
+_SEALED_MOST = 3800
+_ATTEMPT_COOKIE = re.compile(rf"1\.(?P<key>[0-9a-f]{{32}})\.(?P<sealed>[A-Za-z0-9_-]{{40,{_SEALED_MOST}}})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,18 +100,24 @@ class Cookies:
         return self._clock.now() - read.issued_at > min(REISSUE_AFTER, self._lives / 4)
 
     async def set_attempt(self, attempt: Attempt, present: dict[str, str]) -> list[str]:
-        """The attempt's cookie, and the removal of the oldest where the browser has too many."""
+        """The attempt's cookie, and the removal of the oldest where the browser has too many.
+
+        Raises BadRequest `query_too_long` for what no cookie can hold, StoreUnavailable.
+        """
         key = await self._ring.newest()
-        plain = json.dumps(_attempt_to_json(attempt), separators=(",", ":")).encode()
+        plain = json.dumps(_attempt_to_json(attempt), separators=(",", ":"), ensure_ascii=False).encode()
         nonce = os.urandom(12)
         name = _attempt_name(attempt.state, attempt.started_at)
-        sealed = nonce + _cipher(key).encrypt(nonce, plain, name.encode())
+        sealed = _b64(nonce + _cipher(key).encrypt(nonce, plain, name.encode()))
+        if len(sealed) > _SEALED_MOST:
+            # Browsers drop a cookie of more than 4 KiB silently, and the callback would not know the attempt.
+            raise BadRequest("query_too_long", "return_to, login_hint and scope are too long together.")
         others = sorted(n for n in present if n.startswith(ATTEMPT_PREFIX))
         oldest = others[: max(0, len(others) + 1 - ATTEMPTS_MOST)]
         return [
             cookie(
                 name,
-                f"1.{key.id}.{_b64(sealed)}",
+                f"1.{key.id}.{sealed}",
                 path=self._base_path + "/api/auth",
                 max_age_s=int(ATTEMPT_FOR.total_seconds()),
                 # The callback is a cross-site POST, which carries no Lax cookie.
@@ -129,8 +137,7 @@ class Cookies:
             key = await self._ring.by_id(match["key"])
             if key is None:
                 return None, clear
-            sealed = _unb64(match["sealed"])
-            attempt = _open(key, sealed, name)
+            attempt = _open(key, match["sealed"], name)
             return (attempt if attempt and hmac.compare_digest(attempt.state, state) else None), clear
         return None, []
 
@@ -171,10 +178,11 @@ def _cipher(key: RingKey) -> Any:
     return AESGCM(_derived(key, b"attempt-cookie"))
 
 
-def _open(key: RingKey, sealed: bytes, name: str) -> Attempt | None:
+def _open(key: RingKey, text: str, name: str) -> Attempt | None:
     from cryptography.exceptions import InvalidTag
 
     try:
+        sealed = _unb64(text)
         plain = _cipher(key).decrypt(sealed[:12], sealed[12:], name.encode())
     except (InvalidTag, ValueError):
         return None

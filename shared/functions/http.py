@@ -114,6 +114,9 @@ class Answer:
             mimetype=self.content_type,
             headers={**_ALWAYS, **self.headers},
         )
+        if self.content_type and ";" in self.content_type:
+            # Said in full: the host would put a charset after whatever begins with text/.
+            response.headers["Content-Type"] = self.content_type
         for cookie in self.cookies:
             response.headers.add("Set-Cookie", cookie)
         return response

@@ -60,6 +60,9 @@ EN: dict[str, Text] = {
         "The app is not set up right",
         "This is not your fault. Please tell the people who run it, with the reference below.",
     ),
+    "unavailable": Text(
+        "Something that we need is not answering", "Please try again in a few minutes. Nothing was lost."
+    ),
     "provider_unavailable": Text(
         "Microsoft's sign-in is not answering", "Please try again in a few minutes. Nothing was lost."
     ),
@@ -153,6 +156,10 @@ DE: dict[str, Text] = {
     "misconfigured": Text(
         "Die App ist nicht richtig eingerichtet",
         "Das liegt nicht an Ihnen. Bitte sagen Sie es den Betreibern, mit der Nummer unten.",
+    ),
+    "unavailable": Text(
+        "Etwas, das wir brauchen, antwortet nicht",
+        "Bitte versuchen Sie es in ein paar Minuten. Nichts ging verloren.",
     ),
     "provider_unavailable": Text(
         "Die Anmeldung bei Microsoft antwortet nicht",

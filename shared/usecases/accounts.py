@@ -67,7 +67,9 @@ class Accounts:
         for stored in living:
             try:
                 usable = await self._engine.usable(stored.ref, min_validity_s=min_validity_s)
-            except (ReauthRequired, NotSignedIn) as error:
+            except NotSignedIn:
+                continue  # ended since it was read
+            except ReauthRequired as error:
                 last = error
                 continue
             self._sessions.seen(usable)

@@ -6,6 +6,7 @@ Never more than five calls at once for one user, as OneNote allows ("Microsoft G
 import asyncio
 import re
 from collections import OrderedDict
+from urllib.parse import unquote
 
 from shared.errors import BadRequest, ReauthRequired
 from shared.model import NotesAnswer, NotesCall, SessionRef, Stored
@@ -13,7 +14,7 @@ from shared.onenote_errors import PROVISIONING_CODES, error_code
 from shared.ports import Clock, Notes
 from shared.usecases.refresh import Engine
 
-_SEGMENT = r"[^/?#\\%]+"
+_SEGMENT = r"[^/?#\\]+"
 _PATH = re.compile(
     rf"(?:v1\.0|beta)/(?:me|(?:users|groups|sites)(?:/{_SEGMENT}|\('[^/?#\\']+'\)))/onenote(?:/[^?#\\]*)?",
     re.IGNORECASE,
@@ -75,8 +76,9 @@ def check_path(path: str) -> None:
 
     Raises BadRequest `path_not_allowed`.
     """
-    segments = path.split("/")
-    if _TRICKS.search(path) or "." in segments or ".." in segments or not _PATH.fullmatch(path):
+    # Encoded dots, too: whoever stands behind us would resolve them, after the check.
+    dots = any(unquote(segment) in (".", "..") for segment in path.split("/"))
+    if dots or _TRICKS.search(path) or not _PATH.fullmatch(path):
         raise BadRequest(
             "path_not_allowed",
             "Only OneNote paths pass, for example v1.0/me/onenote/notebooks.",

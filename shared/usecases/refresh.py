@@ -21,12 +21,13 @@ from shared.errors import (
     SessionEnded,
     SessionUnknown,
     StoreUnavailable,
+    Unavailable,
 )
 from shared.model import Flow, Grant, Health, SessionRef, Stored
 from shared.ports import Clock, Identity, ProviderRefused, SessionStore
 from shared.schedule import Policy
 from shared.usecases.sessions import Sessions
-from shared.verdicts import Verdict, Who, judge
+from shared.verdicts import MENDS, Verdict, Who, judge
 
 MARGIN_S = 120
 """An access token with less life than this is renewed before use, unless the caller asks for more."""
@@ -37,6 +38,8 @@ _BUSY_FIRST_S = 1.0
 _BUSY_MOST_S = 60.0
 _SAVE_RETRIES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 _BACKOFFS_KEPT = 10_000
+_RACES_MOST = 3
+_WORTH_RENEWING = 0.9
 
 
 class Engine:
@@ -52,7 +55,8 @@ class Engine:
         self._policy = policy
         self._flights: dict[SessionRef, asyncio.Task[Stored]] = {}
         self._busy: dict[SessionRef, tuple[datetime, float]] = {}
-        self._saving: set[asyncio.Task[None]] = set()
+        self._unsaved: dict[SessionRef, Stored] = {}
+        self._saving: dict[SessionRef, asyncio.Task[None]] = {}
 
     async def usable(self, ref: SessionRef, *, min_validity_s: float = MARGIN_S, just_made: bool = False) -> Stored:
         """The session with an access token that lives at least `min_validity_s` seconds more.
@@ -60,45 +64,61 @@ class Engine:
         Raises NotSignedIn, ReauthRequired, Unavailable, Misconfigured.
         """
         stored = await self._sessions.get(ref, just_made=just_made)
-        return await self._ensure(stored, self._lives(timedelta(seconds=min_validity_s)))
+        enough = self._lives(timedelta(seconds=min_validity_s))
+        if enough(stored):
+            return stored
+        if stored.record.marks.flow is Flow.TOKEN:
+            return stored  # good until it ends, and never renewed (R-05)
+        _refuse_dead(stored)
+        try:
+            return await self._renewed(stored, enough)
+        except (Unavailable, Misconfigured):
+            if self._lives(timedelta())(stored):
+                return stored  # still good for this call, if not for as long as was hoped
+            raise
 
     async def renew(self, stored: Stored) -> Stored:
         """The session with another access token than the one that `stored` holds, which was refused."""
+        if stored.record.marks.flow is Flow.TOKEN:
+            raise ReauthRequired("token_flow_expired")
         refused = stored.record.grant.access_token
-        return await self._ensure(stored, lambda s: s.record.grant.access_token != refused)
+        return await self._renewed(stored, lambda s: s.record.grant.access_token != refused)
 
     async def renew_due(self, ref: SessionRef, due_at: datetime) -> bool:
         """Renew for the timer; False when somebody else has by now. Raises as `usable` does."""
         before = await self._sessions.newest(ref)
         if before.record.marks.due_at > due_at:
             return False
-        after = await self._ensure(before, lambda s: s.record.refreshed_at > before.record.refreshed_at)
+        after = await self._renewed(before, lambda s: s.record.refreshed_at > before.record.refreshed_at)
         return after.record.refreshed_at > before.record.refreshed_at
 
-    async def settle(self) -> None:
-        """Wait until nothing is in flight and everything that could be stored is."""
-        while pending := [*self._flights.values(), *self._saving]:
-            await asyncio.gather(*pending, return_exceptions=True)
+    async def settle(self, *, within_s: float | None = None) -> None:
+        """Wait until nothing is in flight and everything is stored that could be; nothing is given up."""
+        loop = asyncio.get_running_loop()
+        until = None if within_s is None else loop.time() + within_s
+        while pending := [*self._flights.values(), *self._saving.values()]:
+            left_s = None if until is None else until - loop.time()
+            if left_s is not None and left_s <= 0:
+                return
+            await asyncio.wait(pending, timeout=left_s)
 
     def _lives(self, at_least: timedelta) -> Enough:
-        return lambda s: s.record.grant.expires_at - self._clock.now() > at_least
+        def enough(stored: Stored) -> bool:
+            grant = stored.record.grant
+            # Where tokens live shorter than what is asked for, a young one is as good as it gets.
+            whole_life = grant.expires_at - stored.record.refreshed_at
+            return grant.expires_at - self._clock.now() > min(at_least, whole_life * _WORTH_RENEWING)
 
-    async def _ensure(self, stored: Stored, enough: Enough) -> Stored:
-        if enough(stored):
-            return stored
+        return enough
+
+    async def _renewed(self, stored: Stored, enough: Enough) -> Stored:
         _refuse_dead(stored)
-        if stored.record.marks.flow is Flow.TOKEN:
-            return stored  # good until it ends, and never renewed (R-05)
         try:
             # A renewal that began for another caller may not be enough for this one: then one more.
             for _ in range(2):
                 stored = await self._join(stored.ref, enough)
                 if enough(stored):
                     break
-        except (ProviderUnavailable, StoreUnavailable):
-            if self._lives(timedelta())(stored) and stored.record.marks.health is not Health.REAUTH_REQUIRED:
-                return stored  # still good for this call, if not for as long as was hoped
-            raise
         except (SessionUnknown, SessionEnded):
             self._sessions.end(stored.ref)
             raise NotSignedIn from None
@@ -120,7 +140,7 @@ class Engine:
 
     async def _renew(self, ref: SessionRef, enough: Enough) -> Stored:
         stored = await self._sessions.newest(ref)
-        for again in (True, False):
+        for _ in range(_RACES_MOST):
             if enough(stored):
                 return stored
             _refuse_dead(stored)
@@ -130,20 +150,21 @@ class Engine:
             except ProviderRefused as refused:
                 verdict = judge(refused.refusal)
                 if verdict.who is Who.OPERATOR:
-                    raise Misconfigured([verdict.reason]) from refused
-                if verdict.who is Who.LATER:
-                    raise self._transient(stored, ProviderUnavailable(verdict.reason)) from refused
+                    raise Misconfigured([MENDS[verdict.reason]]) from refused
+                if not verdict.grant:
+                    error = ProviderUnavailable(verdict.reason, retry_after_s=verdict.wait_s)
+                    raise self._transient(ref, error) from refused
                 newest = await self._sessions.newest(ref)
-                if again and newest.record.grant.refresh_token != stored.record.grant.refresh_token:
-                    # Another instance was faster: its refresh token has not been judged.
-                    stored = newest
-                    continue
-                await self._dead(newest, verdict, refused)
-                raise ReauthRequired(verdict.reason) from refused
-            except ProviderUnavailable as error:
-                raise self._transient(stored, error) from error
-            return await self._keep(stored, grant)
-        raise AssertionError("unreachable")
+                if newest.record.grant.refresh_token == stored.record.grant.refresh_token:
+                    await self._dead(newest, verdict, refused)
+                    raise ReauthRequired(verdict.reason) from refused
+                # Another instance was faster: its refresh token has not been judged.
+                stored = newest
+            except Unavailable as error:
+                raise self._transient(ref, error) from error
+            else:
+                return await self._keep(stored, grant)
+        raise self._transient(ref, ProviderUnavailable("other instances renew this session"))
 
     async def _ask(self, stored: Stored) -> Grant:
         record = stored.record
@@ -166,44 +187,66 @@ class Engine:
             raise SessionEnded
         try:
             kept = await self._store.replace(stored.ref, record)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, Misconfigured) as error:
             # The provider has answered: these tokens are all there is. They serve from memory until they are stored.
             log.warning(
                 "new_tokens_not_stored_yet",
                 session=stored.ref.name[:12],
                 vault=stored.ref.vault,
-                cause=error.what,
+                cause=str(error),
             )
             kept = replace(stored, record=record)
             self._sessions.put(kept)
-            task = asyncio.create_task(self._save(kept))
-            self._saving.add(task)
-            task.add_done_callback(self._saving.discard)
+            self._save_later(kept)
             return kept
+        self._unsaved.pop(stored.ref, None)
         self._sessions.put(kept)
         return kept
 
-    async def _save(self, unsaved: Stored) -> None:
-        """Retry until it sticks. Each write follows a read by seconds, so that none comes after a purge (R-12)."""
+    def _save_later(self, unsaved: Stored) -> None:
         ref = unsaved.ref
-        attempt = 0
-        while not self._sessions.has_ended(ref):
-            await self._clock.sleep(_SAVE_RETRIES_S[min(attempt, len(_SAVE_RETRIES_S) - 1)])
-            attempt += 1
+        self._unsaved[ref] = unsaved
+        if ref not in self._saving:
+            task = self._saving[ref] = asyncio.create_task(self._save(ref))
+            task.add_done_callback(lambda _: self._saving.pop(ref, None))
+
+    async def _save(self, ref: SessionRef) -> None:
+        """Retry until it sticks. Each write follows a read by seconds, so that none comes after a purge (R-12)."""
+        attempts = 0
+        while ref in self._unsaved:
+            await self._clock.sleep(_SAVE_RETRIES_S[min(attempts, len(_SAVE_RETRIES_S) - 1)])
+            attempts += 1
+            unsaved = self._unsaved.get(ref)  # a later renewal's tokens by now, perhaps, or stored with them
+            if unsaved is None:
+                return
             try:
-                there = await self._store.load(ref)
-                if there.record.refreshed_at >= unsaved.record.refreshed_at:
-                    return
-                self._sessions.put(await self._store.replace(ref, unsaved.record))
+                if await self._saved(unsaved):
+                    log.event("new_tokens_stored", session=ref.name[:12], vault=ref.vault, attempts=attempts)
             except (SessionUnknown, SessionEnded):
                 self._sessions.end(ref)
-                return
+                self._unsaved.pop(ref, None)
             except RecordTooNew:
-                return
+                self._unsaved.pop(ref, None)
             except (StoreUnavailable, Misconfigured):
                 continue
-            log.event("new_tokens_stored", session=ref.name[:12], vault=ref.vault, attempts=attempt)
-            return
+
+    async def _saved(self, unsaved: Stored) -> bool:
+        ref = unsaved.ref
+        if self._sessions.has_ended(ref):
+            raise SessionEnded
+        there = await self._store.load(ref)
+        if self._unsaved.get(ref) is not unsaved:
+            return False
+        if there.record.refreshed_at >= unsaved.record.refreshed_at:
+            del self._unsaved[ref]  # another instance has renewed it since, or our own write arrived after all
+            return False
+        if self._sessions.has_ended(ref):
+            raise SessionEnded
+        kept = await self._store.replace(ref, unsaved.record)
+        if self._unsaved.get(ref) is unsaved:
+            del self._unsaved[ref]
+            self._sessions.put(kept)
+        return True
 
     async def _dead(self, stored: Stored, verdict: Verdict, refused: ProviderRefused) -> None:
         marks = replace(
@@ -222,9 +265,8 @@ class Engine:
         except StoreUnavailable as error:
             log.warning("health_not_stored", session=stored.ref.name[:12], cause=error.what)
 
-    def _transient(self, stored: Stored, error: ProviderUnavailable) -> ProviderUnavailable:
+    def _transient(self, ref: SessionRef, error: Unavailable) -> ProviderUnavailable:
         """Hold the next try back: growing, in this process; the timer writes its own back-off into the marks."""
-        ref = stored.ref
         _, last_s = self._busy.get(ref, (None, 0.0))
         wait_s = max(error.retry_after_s or 0.0, min(max(last_s * 2, _BUSY_FIRST_S), _BUSY_MOST_S))
         if len(self._busy) >= _BACKOFFS_KEPT:

@@ -110,7 +110,7 @@ class Sessions:
             raise SessionUnknown
         known = self._known.get(ref)
         if known and known[1].record.refreshed_at > stored.record.refreshed_at:
-            # What serves from memory is newer than what could be written so far.
+            # What serves from memory is newer than what could be written so far, or than this look-up's beginning.
             stored = known[1]
         self.put(stored)
         return stored

@@ -121,14 +121,17 @@ class SignIn:
         # A session of the token flow is never renewed, so nothing can be added to it; nor by it to another.
         extends = bool(current and wish.scope and flow is current.record.marks.flow is Flow.CODE)
         login_hint, claims, prompt = wish.login_hint, None, wish.prompt
-        if current:
+        if current and kind not in (None, current.record.account.kind):
+            extends = False  # it is another account that is wanted: nothing of this one fits it
+        elif current:
             held = current.record
             login_hint = login_hint or (held.account.login_hint if wish.prompt != "select_account" else None)
             claims = held.marks.claims
             if prompt is None and held.marks.reason == "consent_revoked" and claims is None:
                 prompt = "consent"
             if extends:
-                chosen = tuple(sorted({*held.requested, *chosen}))
+                kept = (name for name in held.requested if scopes.covers(self._rules.allowed_scopes, name))
+                chosen = tuple(sorted({*kept, *chosen}))
         if wish.prompt == "select_account":
             login_hint = None  # the provider takes one or the other
         attempt = Attempt(
@@ -265,7 +268,8 @@ class SignIn:
         tenant = self._rules.tenant
         possible = allowed_kinds(tenant)
         if account in (None, "any"):
-            return (possible[0] if len(possible) == 1 else None), tenant
+            only = possible[0] if len(possible) == 1 else None
+            return only, "consumers" if only is AccountKind.PERSONAL else tenant
         try:
             kind = AccountKind(account)
         except ValueError:

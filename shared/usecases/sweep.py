@@ -37,6 +37,8 @@ PURGE_AFTER = timedelta(seconds=60)
 """A renewal under way ends its writes within 30 s, so nothing comes back after this (R-12)."""
 
 _AT_ONCE = 16
+_SETTLE_S = 20.0
+_REFUSED_MOST = 20
 _KEY_LIFETIME = timedelta(days=30)
 
 type _Work = Coroutine[object, object, None]
@@ -90,7 +92,7 @@ class Sweep:
             deadline = asyncio.get_running_loop().time() + TIME_BOX_S
             await asyncio.gather(*(self._vault(vault, began, deadline, summary) for vault in self._store.vaults))
             await self._try(summary, self._rotate(began))
-            await self._engine.settle()
+            await self._engine.settle(within_s=_SETTLE_S)
             self._report(summary, began, past_due)
         return summary
 
@@ -144,6 +146,10 @@ class Sweep:
         await asyncio.gather(*(worker() for _ in range(_AT_ONCE)))
 
     async def _renew(self, entry: Entry, summary: Summary) -> None:
+        if summary.failed[Misconfigured.code] >= _REFUSED_MOST and not summary.renewed:
+            # It is the app that is refused: asking for everybody else would change nothing.
+            summary.left_for_next_run += 1
+            return
         try:
             renewed = await self._engine.renew_due(entry.ref, entry.marks.due_at)
         except ReauthRequired:
@@ -152,16 +158,20 @@ class Sweep:
             return
         except Unavailable as error:
             summary.failed[error.code] += 1
-            await self._back_off(entry)
+            if not isinstance(error, StoreUnavailable):
+                await self._back_off(entry)
         else:
             summary.renewed += 1 if renewed else 0
 
     async def _back_off(self, entry: Entry) -> None:
-        stored = await self._sessions.newest(entry.ref)
-        marks = stored.record.marks
-        failed = replace(marks, health=Health.RETRYING, failures=marks.failures + 1)
-        due = schedule.after_failure(failed, now=self._clock.now(), name=entry.ref.name)
-        await self._store.annotate(entry.ref, stored.version, replace(failed, due_at=due))
+        try:
+            stored = await self._sessions.newest(entry.ref)
+            marks = stored.record.marks
+            failed = replace(marks, health=Health.RETRYING, failures=marks.failures + 1)
+            due = schedule.after_failure(failed, now=self._clock.now(), name=entry.ref.name)
+            await self._store.annotate(entry.ref, stored.version, replace(failed, due_at=due))
+        except (SessionUnknown, SessionEnded):
+            return  # signed out meanwhile
 
     async def _remove(self, entry: Entry, summary: Summary) -> None:
         self._sessions.end(entry.ref)
@@ -183,6 +193,10 @@ class Sweep:
             await work
         except BundleError as error:
             summary.failed[error.code] += 1
+        except Exception as error:
+            # A fault of ours with one session must not cost all the others their renewal.
+            summary.failed[BundleError.code] += 1
+            log.error("sweep_step_broke", type=type(error).__name__)
 
     def _report(self, summary: Summary, began: datetime, past_due: bool) -> None:
         log.event(

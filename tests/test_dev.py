@@ -1,0 +1,552 @@
+"""`dev.py`: finding a Python, plain words for what goes wrong, `.venv`, ports, and what its commands run.
+
+What can be run is run for real: made-up Pythons are programs on a PATH, and the commands run in a copy of the
+project in which small stand-ins take the place of the stack and of the checkers (nothing to download).
+"""
+
+import ast
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import pathspec
+import pytest
+
+import dev
+from tests.browser import NoBrowserError, find_browser
+
+ROOT = Path(dev.__file__).parent
+posix = pytest.mark.skipif(os.name == "nt", reason="the made-up programs are shell scripts")
+
+
+def program(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def python_program(path: Path, version: str, modules: tuple[str, ...] = ("venv", "ensurepip", "pip")) -> Path:
+    """A program that answers `dev.PROBE` as a Python of that version would."""
+    answer = {"path": str(path), "version": version, "modules": modules, "free_threaded": False}
+    return program(path, f"echo '{json.dumps(answer)}'")
+
+
+def found_in(folder: Path, environ: dict[str, str]) -> tuple[dev.Python | None, list[str]]:
+    """What is found when only this folder's Pythons exist, not the machine's own."""
+    commands = dev.candidates(environ, folder / "home")
+    return dev.find_python(command for command in commands if command[0].startswith(str(folder)))
+
+
+# ---------------------------------------------------------------- finding a Python
+
+
+def test_the_running_python_is_described_as_it_is() -> None:
+    """The probe runs in a real interpreter."""
+    python = dev.probe([sys.executable])
+    assert python is not None
+    assert python.version == ".".join(map(str, sys.version_info[:3]))
+    assert {"venv", "ensurepip", "pip"} <= set(python.modules)
+
+
+@posix
+def test_a_wanted_python_is_found_behind_a_shim_that_does_not_run(tmp_path: Path) -> None:
+    """A pyenv shim comes first on the PATH and knows no 3.13; the real one is two folders on."""
+    program(tmp_path / "shims/python3.13", "echo 'pyenv: python3.13: command not found' >&2; exit 127")
+    python_program(tmp_path / "old/python3", "3.11.7")
+    wanted = python_program(tmp_path / "new/python3.13", "3.13.2")
+    environ = {"PATH": os.pathsep.join(str(tmp_path / name) for name in ("shims", "old", "new"))}
+    python, faults = found_in(tmp_path, environ)
+    assert python is not None
+    assert python.path == str(wanted)
+    assert faults == []
+
+
+@posix
+@pytest.mark.parametrize(
+    ("variable", "place"),
+    [
+        ("", "home/.pyenv/versions/3.13.4/bin/python"),
+        ("PYENV_ROOT", "root/versions/3.14.1/bin/python"),
+        ("", "home/.pyenv/pyenv-win/versions/3.13.4/python.exe"),
+        ("", "home/.local/share/uv/python/cpython-3.14.0-linux-x86_64-gnu/bin/python3.14"),
+        ("UV_PYTHON_INSTALL_DIR", "root/cpython-3.13.1-macos-aarch64-none/bin/python3.13"),
+        ("LOCALAPPDATA", "root/Programs/Python/Python313/python.exe"),
+        ("", "home/.local/bin/python3.13"),
+    ],
+)
+def test_a_python_off_the_path_is_found(tmp_path: Path, variable: str, place: str) -> None:
+    """pyenv, uv and the installers keep their Pythons in folders of their own."""
+    version = "3.14.1" if "3.14" in place else "3.13.4"
+    wanted = python_program(tmp_path / place, version)
+    python, _ = found_in(tmp_path, {variable: str(tmp_path / "root")} if variable else {})
+    assert python is not None
+    assert python.path == str(wanted)
+
+
+@posix
+def test_pythons_of_no_use_are_named_with_the_reason(tmp_path: Path) -> None:
+    """Debian ships Python without its venv module; 3.12 is too old."""
+    bare = python_program(tmp_path / "python3.13", "3.13.0", modules=("venv",))
+    old = python_program(tmp_path / "python3", "3.12.9")
+    python, faults = found_in(tmp_path, {"PATH": str(tmp_path)})
+    assert python is None
+    assert faults == [
+        f"Python 3.13.0 ({bare}) has no working venv module",
+        f"Python 3.12.9 ({old}) is not 3.13 or 3.14",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "free_threaded", "of_use"),
+    [
+        ("3.9.18", False, False),
+        ("3.12.10", False, False),
+        ("3.13.0", False, True),
+        ("3.14.12", False, True),
+        ("3.13.0", True, False),
+        ("3.15.0", False, False),
+    ],
+)
+def test_only_pythons_that_the_packages_are_published_for_are_taken(
+    version: str, free_threaded: bool, of_use: bool
+) -> None:
+    """3.13 and 3.14 with their lock; nothing older, nothing newer."""
+    assert (not dev.Python("python", version, free_threaded=free_threaded).fault) is of_use
+
+
+@posix
+def test_a_python_that_uv_brings_lies_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine has none: nothing outside the project changes."""
+    brought = python_program(tmp_path / "brought", "3.13.9")
+    where = '"$UV_PYTHON_INSTALL_DIR"/cpython-3.13.9-linux-x86_64-gnu/bin'
+    program(
+        tmp_path / "bin/uv",
+        f'[ "$*" = "python install 3.13" ] && mkdir -p {where} && cp "{brought}" {where}/python3.13',
+    )
+    monkeypatch.setattr(dev, "UV_HOME", tmp_path / ".uv")
+    monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path / "bin"), os.environ["PATH"])))
+    assert dev.python_from_uv().version == "3.13.9"
+    assert [path.name for path in (tmp_path / ".uv/python").iterdir()] == ["cpython-3.13.9-linux-x86_64-gnu"]
+
+
+# ---------------------------------------------------------------- what went wrong
+
+REFUSED = "Failed to establish a new connection: [Errno 111] Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("output", "cause", "mend"),
+    [
+        ("ERROR: Could not install: [Errno 28] No space left on device", "disk is full", "free"),
+        ("Error: [Errno 13] Permission denied: '/srv/app/.venv'", "cannot be written", "folder of your own"),
+        ("[Errno 30] Read-only file system: '/srv/app/.venv'", "cannot be written", "folder of your own"),
+        ("PermissionError: [WinError 5] Access is denied: 'python.exe'", "cannot be written", "uses .venv"),
+        ("because ensurepip is not available. On Debian/Ubuntu systems", "venv module", "python3.13-venv"),
+        ("/usr/bin/python3: No module named venv", "venv module", "python3.13-venv"),
+        (
+            f"WARNING: Retrying: {REFUSED}\nERROR: No matching distribution found for msal",
+            "network",
+            "HTTPS_PROXY",
+        ),
+        ("NameResolutionError: Failed to resolve 'index.example'", "network", "PIP_INDEX_URL"),
+        ("error: Request failed\n  Caused by: dns error: failed to lookup", "network", "HTTPS_PROXY"),
+        ("ProxyError('Cannot connect to proxy.', OSError('407 Proxy'))", "proxy refuses", "HTTPS_PROXY"),
+        ("SSLError: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate", "certificate", "PIP_CERT"),
+        ("ERROR: No matching distribution found for msal==1.39.0", "lacks a version", "mirror"),
+        ("/usr/bin/python3: No module named pip", "no pip", "python3-pip"),
+    ],
+)
+def test_a_failed_installation_gets_one_plain_sentence_and_the_mend(output: str, cause: str, mend: str) -> None:
+    """pip's, venv's, uv's and the system's own words, each with what to do."""
+    trouble = dev.explain("Installing packages", output)
+    assert trouble.sentence.startswith("Installing packages failed: ")
+    assert cause in trouble.sentence
+    assert mend in trouble.mend
+    assert "\n" not in trouble.sentence + trouble.mend
+
+
+def test_an_unknown_failure_shows_the_end_of_what_was_printed() -> None:
+    """Nothing is hidden where nothing is understood."""
+    trouble = dev.explain("Installing packages", "\n".join(f"line {n}" for n in range(40)))
+    assert "line 39" in trouble.sentence
+    assert "line 20" not in trouble.sentence
+
+
+# ---------------------------------------------------------------- requirements
+
+
+def test_the_hash_of_requirements_follows_what_they_include(tmp_path: Path) -> None:
+    """`.venv` is brought up to date when an included file changes, and only then."""
+    inner, outer = tmp_path / "requirements.txt", tmp_path / "tests/requirements.txt"
+    outer.parent.mkdir()
+    inner.write_text("msal==1\n", encoding="utf-8")
+    outer.write_text("-r ../requirements.txt\npytest==1\n", encoding="utf-8")
+    before = dev.requirement_hashes(outer)
+    assert dev.requirement_hashes(inner).items() <= before.items()
+    assert dev.requirement_hashes(outer) == before
+    inner.write_text("msal==2\n", encoding="utf-8")
+    after = dev.requirement_hashes(outer)
+    assert len(before.items() - after.items()) == 1
+
+
+# ---------------------------------------------------------------- ports
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
+def test_a_port_that_something_listens_on_is_in_use(host: str) -> None:
+    """On ::1 alone too: browsers ask it first for `localhost`."""
+    try:
+        listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    with listener:
+        port = listener.getsockname()[1]
+        assert dev.port_fault(port) == f"port {port} is in use by another program"
+    assert dev.port_fault(port) == ""
+
+
+def test_a_port_in_use_is_said_before_anything_is_installed(copy: "Copy") -> None:
+    """Bad input: one sentence, and a free port as the mend."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        ran = copy.run("start", "--port", str(port))
+    assert ran.returncode == 1
+    assert ran.stdout == ""
+    sentence, mend = ran.stderr.splitlines()
+    assert sentence == f"dev.py: port {port} is in use by another program"
+    assert mend.startswith("  mend: end what uses it, or choose another: --port ")
+    assert int(mend.rpartition(" ")[2]) != port
+
+
+# ---------------------------------------------------------------- the command line
+
+
+def test_dev_py_is_python_39_and_imports_nothing_but_the_standard_library() -> None:
+    """`python3` may be older than the Python that the bundle needs."""
+    tree = ast.parse((ROOT / "dev.py").read_text(encoding="utf-8"), feature_version=(3, 9))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
+
+
+def test_help_names_every_command_with_examples(copy: "Copy") -> None:
+    """`python3 dev.py --help` is enough to start with."""
+    ran = copy.run("--help")
+    assert ran.returncode == 0
+    for command in ("start", "test", "demo", "serve"):
+        assert f"\n    {command} " in ran.stdout
+        assert f"python3 dev.py {command}" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["begin"], "invalid choice: 'begin'"),
+        ([], "COMMAND"),
+        (["start", "--port", "70710"], "'70710' is not a port, a number from 1 to 65535"),
+        (["serve"], "--port"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_with_the_usage(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bad input: exit code 2, as command lines have it."""
+    with pytest.raises(SystemExit) as exit_:
+        dev.parse(arguments)
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: dev.py")
+    assert words in said
+
+
+@pytest.mark.parametrize("arguments", [["-k", "refresh or sweep", "-x"], ["tests/test_dev.py", "-q"], []])
+def test_what_follows_test_is_for_pytest(arguments: list[str]) -> None:
+    """Options too."""
+    assert dev.parse(["test", *arguments]).pytest == arguments
+    assert dev.parse(["test", "--", *arguments]).pytest == arguments
+
+
+# ---------------------------------------------------------------- the commands, in a copy with stand-ins
+
+STAND_INS = {
+    "local/__init__.py": "",
+    "local/requirements.txt": "-r ../requirements.txt\n",
+    "requirements.txt": "",
+    "tests/__init__.py": "",
+    "tests/requirements.txt": "-r ../local/requirements.txt\n",
+    "local/stack.py": """
+        import signal, sys
+        if "--https" not in sys.argv:
+            print("ready", *sys.argv[1:])
+            sys.exit(7)
+        awaited = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+        print("ready", *sys.argv[1:], flush=True)
+        signal.sigwait(awaited)
+        print("ended cleanly")
+        """,
+    "local/demo.py": "import sys; print('demo', *sys.argv[1:])",
+    "local/host.py": "import os, sys; print('host', *sys.argv[1:], os.environ.get('PYTHONPATH'))",
+    "tests/browser.py": """
+        import os, sys
+        print(os.environ.get("FOUND") or "none to be had")
+        sys.exit("FOUND" not in os.environ)
+        """,
+    "ruff.py": "import sys; print('ruff says', sys.argv[1]); sys.exit(sys.argv[1] == 'check')",
+    "mypy.py": "import os, signal; signal.pause() if os.environ.get('HANG') else None",
+    "importlinter/__init__.py": "",
+    "importlinter/cli.py": "def lint_imports_command(): pass",
+    "pytest.py": """
+        import os, sys
+        told = [os.environ.get(name) for name in ("ONENOTE_AUTH_BROWSER", "ONENOTE_AUTH_NO_BROWSER")]
+        print("told", *told)
+        print("arguments", *sys.argv[1:])
+        print("3 passed in 0.01s")
+        """,
+}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of dev.py among stand-ins, in a folder whose name has a space and letters beyond ASCII."""
+
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, str(self.folder / "dev.py"), *arguments]
+
+    def environ(self, **more: str) -> dict[str, str]:
+        dropped = ("CI", "ONENOTE_AUTH_BROWSER", "ONENOTE_AUTH_NO_BROWSER")
+        return {**{name: value for name, value in os.environ.items() if name not in dropped}, **more}
+
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """From a folder elsewhere, without a terminal and without input."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder.parent,
+            env=self.environ(**more),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+
+
+def make_copy(folder: Path) -> Copy:
+    for name, text in {**STAND_INS, "dev.py": (ROOT / "dev.py").read_text(encoding="utf-8")}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip(), encoding="utf-8")
+    return Copy(folder)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    """One without `.venv`."""
+    return make_copy(tmp_path / "a clone é")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Started(Copy):
+    """One after its first start on that port, and what that did."""
+
+    port: int
+    first: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Started:
+    copy = make_copy(tmp_path_factory.mktemp("dev") / "a clone é")
+    port = free_port()
+    return Started(copy.folder, port, copy.run("start", "--port", str(port)))
+
+
+def test_the_first_start_makes_the_environment_and_says_so_and_the_second_is_instant(
+    started: Started,
+) -> None:
+    """One line a step, with its seconds; then nothing but what the stack prints."""
+    making, pip, installing, ready = started.first.stdout.splitlines()
+    assert making.startswith("Making .venv with Python 3.1")
+    assert pip.startswith("Installing pip ... done, ")
+    assert installing.startswith("Installing local/requirements.txt ... done, ")
+    assert installing.endswith(" s")
+    assert ready == f"ready --port {started.port}"
+    assert started.first.returncode == 7, "the stack's exit code is dev.py's"
+    assert started.run("start", "--port", str(started.port)).stdout == ready + "\n"
+
+
+def test_packages_are_installed_again_only_when_a_requirements_file_changed(started: Started) -> None:
+    """A pull that changes a pin must not leave the old package."""
+    (started.folder / "requirements.txt").write_text("# changed\n", encoding="utf-8")
+    assert started.run("demo", "--all").stdout.startswith("Installing local/requirements.txt ... done")
+    again = started.run("demo", "--all")
+    assert (again.returncode, again.stdout) == (0, "demo --all\n")
+
+
+def test_serve_runs_the_host_and_keeps_a_foreign_pythonpath_out(started: Started) -> None:
+    """`.venv` alone says which packages run."""
+    ran = started.run("serve", "--port", str(started.port), PYTHONPATH="elsewhere")
+    assert ran.stdout.splitlines()[-1] == f"host --app . --port {started.port} None"
+
+
+def test_core_tools_that_are_missing_are_said_with_the_mend(copy: Copy, tmp_path: Path) -> None:
+    """`serve --host func` without func on the PATH."""
+    ran = copy.run("serve", "--port", str(free_port()), "--host", "func", PATH=str(tmp_path))
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines() == [
+        "dev.py: Azure Functions Core Tools are not on the PATH",
+        "  mend: npm install -g azure-functions-core-tools@4, or leave out --host func",
+    ]
+
+
+@posix
+def test_core_tools_run_with_the_environment_active(started: Started, tmp_path: Path) -> None:
+    """func takes the Python of the active virtual environment."""
+    program(tmp_path / "func", 'echo "$@" in "$VIRTUAL_ENV"')
+    path = os.pathsep.join((str(tmp_path), os.environ["PATH"]))
+    ran = started.run("serve", "--port", str(started.port), "--host", "func", PATH=path)
+    assert ran.stdout.splitlines()[-1] == f"start --port {started.port} in {started.folder / '.venv'}"
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_stack_and_the_end_is_clean(started: Started, number: signal.Signals) -> None:
+    """Ctrl-C, or a supervisor's SIGTERM: no traceback, the stack's own end."""
+    command = started.command("start", "--https", "--port", str(started.port))
+    with subprocess.Popen(command, env=started.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == f"ready --port {started.port} --https\n".encode()
+        running.send_signal(number)
+        out, err = running.communicate(timeout=10)
+    assert (running.returncode, out, err) == (0, b"ended cleanly\n", b"")
+
+
+@posix
+def test_ctrl_c_in_the_middle_of_a_step_ends_it_without_a_traceback(started: Started) -> None:
+    """A terminal sends it to the whole process group."""
+    with subprocess.Popen(
+        started.command("test"),
+        env=started.environ(FOUND="/opt/browser", HANG="yes"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as running:
+        assert running.stdout is not None
+        printed = b""
+        while not printed.endswith(b"\nmypy ..."):
+            printed += running.stdout.read(1)
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=10)
+    assert (running.returncode, out, err) == (130, b"", b"\nstopped\n")
+
+
+def test_every_check_runs_even_after_one_failed_and_pytest_runs_last(started: Started) -> None:
+    """The failure is shown, named once more below pytest's closing line, and is the exit code."""
+    ran = started.run("test", FOUND="/opt/browser")
+    steps = [line.partition(" ... ")[0] for line in ran.stdout.splitlines() if " ... " in line]
+    assert steps[-4:] == ["ruff format --check .", "ruff check .", "mypy", "lint-imports"]
+    assert "ruff says check" in ran.stdout
+    assert "ruff says format" not in ran.stdout, "what passed is not shown"
+    assert ran.stdout.splitlines()[-5:] == [
+        "3 of 4 checks passed. Running pytest ...",
+        "told /opt/browser None",
+        "arguments --junitxml .local/junit.xml",
+        "3 passed in 0.01s",
+        "failed before pytest: ruff check .",
+    ]
+    assert ran.returncode == 1
+
+
+def test_without_a_browser_its_tests_are_skipped_with_the_reason_except_in_ci(started: Started) -> None:
+    """On a developer's machine a reason; with CI=true a failure."""
+    ran = started.run("test", "-k", "web")
+    assert ran.returncode == 0
+    assert "The browser tests will be skipped: none to be had" in ran.stdout
+    assert ran.stdout.splitlines()[-3:] == [
+        "told None none to be had",
+        "arguments -k web",
+        "3 passed in 0.01s",
+    ]
+    in_ci = started.run("test", CI="true")
+    assert in_ci.returncode == 1
+    assert in_ci.stderr.startswith("dev.py: no browser to test with: none to be had\n  mend: ")
+
+
+@pytest.mark.parametrize("damage", ["the project was moved", "its Python does not run"])
+def test_an_environment_that_cannot_be_used_is_made_anew_and_that_is_said(
+    started: Started, tmp_path: Path, damage: str
+) -> None:
+    """A moved folder leaves scripts that name the old one; a Python that was removed leaves dead links."""
+    copy = make_copy(tmp_path / "clone")
+    shutil.copytree(started.folder / ".venv", copy.folder / ".venv", symlinks=True)
+    if damage == "its Python does not run":
+        for python in (copy.folder / ".venv").glob("*/python*"):
+            if python.is_file():
+                python.unlink()
+    ran = copy.run("demo")
+    assert ran.stdout.startswith(f".venv cannot be used, {damage}: making it anew\nMaking .venv with Python 3.1")
+    assert ran.stdout.endswith("demo\n")
+
+
+def test_a_folder_that_cannot_hold_an_environment_is_said_in_one_sentence(copy: Copy) -> None:
+    """No traceback, whatever the folder is like: here a file lies where `.venv` should be."""
+    (copy.folder / ".venv").write_text("", encoding="utf-8")
+    ran = copy.run("demo")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("dev.py: Preparing .venv failed")
+    assert ran.stderr.endswith("\n  mend: remove .venv and run this again\n")
+    assert "Traceback" not in ran.stderr
+
+
+# ---------------------------------------------------------------- browsers
+
+
+@posix
+def test_a_browser_that_does_not_run_is_passed_over(tmp_path: Path) -> None:
+    """Ubuntu's chromium is a script that only says what to install; Playwright's own lies in its cache."""
+    program(tmp_path / "bin/chromium", "echo 'please install the snap' >&2; exit 1")
+    old = program(tmp_path / "cache/chromium-1180/chrome-linux/chrome", "echo Chromium 140")
+    new = program(tmp_path / "cache/chromium-1200/chrome-linux64/chrome", "echo Chromium 150")
+    environ = {"PATH": str(tmp_path / "bin"), "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path / "cache")}
+    assert find_browser(environ, tmp_path) == new
+    new.unlink()
+    assert find_browser(environ, tmp_path) == old
+
+
+@posix
+def test_a_browser_that_was_named_is_taken_or_refused_but_never_replaced(tmp_path: Path) -> None:
+    """ONENOTE_AUTH_BROWSER with a slip of the pen must not test another browser."""
+    program(tmp_path / "bin/chromium", "echo Chromium 150")
+    named = program(tmp_path / "edge", "echo Edge 150")
+    environ = {"PATH": str(tmp_path / "bin"), "ONENOTE_AUTH_BROWSER": str(named)}
+    assert find_browser(environ, tmp_path) == named
+    named.unlink()
+    with pytest.raises(NoBrowserError, match=r"ONENOTE_AUTH_BROWSER: .*edge does not exist"):
+        find_browser(environ, tmp_path)
+
+
+# ---------------------------------------------------------------- what is deployed
+
+
+def test_nothing_but_the_bundle_is_deployed() -> None:
+    """`.funcignore` leaves function_app.py, host.json, requirements.txt, shared/ and the licence."""
+    ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text(encoding="utf-8").splitlines())
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    # Where git knows nothing (an archive of the sources), whatever lies here.
+    names = listed.stdout.splitlines() or [path.name + "/" * path.is_dir() for path in ROOT.iterdir()]
+    deployed = {Path(name).parts[0] for name in names if not ignored.match_file(name)}
+    assert deployed <= {"function_app.py", "host.json", "requirements.txt", "shared", "LICENSE"}
+    assert {"requirements.txt", "shared"} <= deployed
