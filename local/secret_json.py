@@ -54,7 +54,9 @@ def content_type_of(body: Json) -> str | None:
 
 def attributes_of(body: Json) -> Json:
     """Those that a caller may set and did set."""
-    attributes = body.get("attributes") or {}
+    attributes = body.get("attributes")
+    if attributes is None:
+        return {}
     if not isinstance(attributes, dict):
         raise bad_parameter("attributes is an object.")
     given = {name: attributes[name] for name in _UPDATABLE if attributes.get(name) is not None}

@@ -81,10 +81,10 @@ class Stack:
         folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="onenote-auth-")))
         services = Services(folder=folder, vaults=self._options.vaults)
         self._exits.push_async_callback(services.close)
-        _say("certificates", f"throw-away authority in {services.authority.bundle}")
         tls = services.authority.context if self._options.https else None
         front = Listener(self._options.port, tls=tls, runner=lambda app: HostRunner(app, shutdown_timeout=1))
         self._exits.push_async_callback(front.close)
+        _say("certificates", f"throw-away authority in {services.authority.bundle}")
         self.public_url = front.url()
         await services.start(self.public_url)
         for name, url in services.urls().items():

@@ -260,7 +260,7 @@ onClick($('run-timer'), $('timer-status'), async () => {
   $('timer-status').textContent = 'Running…'
   const ran = await control('timer')
   await reload()
-  return `The timer ran and took ${ran.took_s.toFixed(1)} s.`
+  return `The timer ran and took ${Math.max(1, Math.round(ran.took_s * 1000))} ms.`
 })
 onClick($('expire'), $('try-status'), async () => {
   await control('expire-access-tokens')

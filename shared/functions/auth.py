@@ -44,7 +44,7 @@ async def login(call: Call) -> Answer:
     wish = Wish(
         return_to=call.return_to(query.one("return_to")),
         account=query.one("account", most=20),
-        scope=query.one("scope", most=2_000),
+        scope=query.one("scope", most=600),
         flow=query.one("flow", most=20),
         prompt=prompt,
         login_hint=_hint(query, "login_hint"),

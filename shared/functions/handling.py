@@ -21,6 +21,9 @@ from shared.settings import Settings, origin_of
 type Handler = Callable[["Call"], Awaitable[Answer]]
 type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
+RETURN_MOST = 1_000
+"""Bytes of a return address: it travels in the attempt's cookie, which must stay under 4 KB as a whole."""
+
 _HEADERS_ALLOWED = "accept, content-type, if-match, prefer, client-request-id"
 _HEADERS_EXPOSED = "etag, location, retry-after, request-id, client-request-id"
 
@@ -153,7 +156,7 @@ def login_url(settings: Settings, return_to: str | None, kind: AccountKind | Non
 
 def safe_return(settings: Settings, value: str | None) -> str | None:
     """An address on an allowed origin, without fragment; a path alone counts as one on the public origin."""
-    if not value or len(value) > 2_000 or "\\" in value:
+    if not value or len(value.encode("utf-8", "replace")) > RETURN_MOST or "\\" in value:
         return None
     if value.startswith("/") and not value.startswith("//"):
         value = origin_of(settings.public_base_url) + value

@@ -123,9 +123,9 @@ class SignIn:
         login_hint, claims, prompt = wish.login_hint, None, wish.prompt
         if current and kind not in (None, current.record.account.kind):
             extends = False  # it is another account that is wanted: nothing of this one fits it
-        elif current:
+        elif current and (extends or current.record.marks.health is Health.REAUTH_REQUIRED):
             held = current.record
-            login_hint = login_hint or (held.account.login_hint if wish.prompt != "select_account" else None)
+            login_hint = login_hint or held.account.login_hint
             claims = held.marks.claims
             if prompt is None and held.marks.reason == "consent_revoked" and claims is None:
                 prompt = "consent"

@@ -13,6 +13,9 @@ from shared.model import Account, SessionRef, digest
 from shared.ports import Clock, Identity, SessionStore
 from shared.usecases.sessions import Sessions
 
+_WAIT_S = 4.0
+"""A person who signs out waits no longer than this for each answer of a vault that is slow."""
+
 _RETRIES_S = (1, 2, 5, 10, 30, 60, 120, 300, 600)
 
 
@@ -29,8 +32,9 @@ class SignOut:
         account: Account | None = None
         if ref:
             try:
-                account = (await self._sessions.get(ref)).record.account
-            except BundleError:
+                async with asyncio.timeout(_WAIT_S):
+                    account = (await self._sessions.get(ref)).record.account
+            except (BundleError, TimeoutError):
                 account = None  # unknown or unreachable: it ends all the same
             await self._end(ref)
         try:
@@ -80,13 +84,14 @@ class SignOut:
     async def _end(self, ref: SessionRef) -> None:
         self._sessions.end(ref)
         try:
-            await self._store.delete(ref)
-        except BundleError as error:
+            async with asyncio.timeout(_WAIT_S):
+                await self._store.delete(ref)
+        except (BundleError, TimeoutError) as error:
             log.error(
                 "sign_out_not_stored_yet",
                 session=ref.name[:12],
                 vault=ref.vault,
-                cause=error.code,
+                cause=type(error).__name__,
                 mend="The deletion is tried again; if this process ends first, the tokens stay until the session is over.",
             )
             task = asyncio.create_task(self._again(ref))

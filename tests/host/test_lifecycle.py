@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -54,7 +53,7 @@ def test_a_signal_refuses_new_calls_and_lets_running_ones_finish(tmp_path: Path)
         idle.sendall(b"GET /api/memory HTTP/1.1\r\nHost: host.example\r\n\r\n")
         assert read_answer(idle).status == 200
         busy.sendall(b"GET /api/slow/last?seconds=0.5 HTTP/1.1\r\nHost: host.example\r\n\r\n")
-        time.sleep(0.1)  # it must have begun
+        assert served.wait_until(lambda: "last" in served.memory()["begun"])
         served.process.terminate()
         assert idle.recv(1) == b""
         assert refuses(served)
@@ -76,7 +75,7 @@ def test_a_function_that_does_not_end_does_not_keep_the_process() -> None:
     """A thread can't be stopped: after `--end-s` (10 seconds) the process ends all the same, exit code 0."""
     with Served("--end-s", "0.3") as served, served.connect() as connection:
         connection.sendall(b"GET /api/stuck HTTP/1.1\r\nHost: host.example\r\n\r\n")
-        time.sleep(0.1)  # it must have begun
+        assert served.wait_until(lambda: "stuck" in served.memory()["begun"])
         served.process.terminate()
         assert served.wait() == 0
     assert any("1 function(s) did not end within 0.3 s" in line for line in served.lines)

@@ -255,7 +255,8 @@ def test_forwarded_and_principal_headers_are_handed_on_as_sent(served: Served) -
 def test_a_caller_who_hangs_up_stops_nothing(served: Served) -> None:
     """The function is not told and runs to its end."""
     with served.connect() as connection:
-        connection.sendall(b"GET /api/slow/hung-up?seconds=0.2 HTTP/1.1\r\nHost: host.example\r\n\r\n")
+        connection.sendall(b"GET /api/slow/hung-up?seconds=0.3 HTTP/1.1\r\nHost: host.example\r\n\r\n")
+        assert served.wait_until(lambda: "hung-up" in served.memory()["begun"])
     assert served.wait_until(lambda: "hung-up" in served.memory()["finished"])
 
 

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -121,7 +122,10 @@ async def test_https_and_two_vaults_and_a_clean_end() -> None:
             services = (await answer.json())["services"]
         assert {"vault", "vault2"} <= set(services)
         assert stack.lines.count(f"ready {stack.url}") == 1
+        folder = next(Path(line.split()[-1]).parent for line in stack.lines if line.startswith("certificates"))
+        assert folder.is_dir()
         assert stack.stop() == 0
+        assert not folder.exists()
     with pytest.raises(aiohttp.ClientConnectionError):
         async with aiohttp.request("GET", stack.url + "/", ssl=False):
             pass

@@ -11,6 +11,7 @@ import azure.functions as func
 blueprint = func.Blueprint()
 ANONYMOUS = func.AuthLevel.ANONYMOUS
 TICKS: list[dict[str, Any]] = []
+BEGUN: list[str] = []
 FINISHED: list[str] = []
 
 
@@ -88,6 +89,7 @@ async def failing(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route("slow/{name}", methods=["GET"], auth_level=ANONYMOUS)
 async def slow(req: func.HttpRequest) -> func.HttpResponse:
+    BEGUN.append(req.route_params["name"])
     await asyncio.sleep(float(req.params["seconds"]))
     FINISHED.append(req.route_params["name"])
     return func.HttpResponse(req.route_params["name"])
@@ -95,13 +97,14 @@ async def slow(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route("stuck", methods=["GET"], auth_level=ANONYMOUS)
 def stuck(req: func.HttpRequest) -> func.HttpResponse:
+    BEGUN.append("stuck")
     time.sleep(30)
     return func.HttpResponse("")
 
 
 @blueprint.route("memory", methods=["GET"], auth_level=ANONYMOUS)
 async def memory(req: func.HttpRequest) -> func.HttpResponse:
-    document = {"ticks": TICKS, "finished": FINISHED}
+    document = {"ticks": TICKS, "begun": BEGUN, "finished": FINISHED}
     return func.HttpResponse(json.dumps(document), mimetype="application/json")
 
 
