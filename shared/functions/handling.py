@@ -55,11 +55,15 @@ class Call:
 
     def check_origin(self) -> None:
         """Refuse another site's request to change something. Raises Forbidden `forbidden_origin`."""
-        origin = self.req.headers.get("origin")
-        site = self.req.headers.get("sec-fetch-site")
-        # Browsers send Origin with whatever changes state; without either header it is a program.
-        by_site = site in (None, "same-origin", "none")
-        if not (origin in self.settings.origins if origin is not None else by_site):
+        origin = self.req.headers.get("origin", "")
+        site = self.req.headers.get("sec-fetch-site", "")
+        if origin in ("", "null"):
+            # A page with `Referrer-Policy: no-referrer` sends "null", to its own origin too; and browsers send Origin
+            # with whatever changes state, so without either header it is a program.
+            allowed = site in ("same-origin", "none") or (not origin and not site)
+        else:
+            allowed = origin in self.settings.origins
+        if not allowed:
             raise Forbidden("forbidden_origin", "The request came from an origin that is not in FRONTEND_ORIGINS.")
 
     def reconnect_url(self, account: Account | None, return_to: str | None) -> str:

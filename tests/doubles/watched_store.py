@@ -10,7 +10,7 @@ from shared.ports import SessionStore
 
 
 class WatchedStore:
-    """`SessionStore` around another one.
+    """`SessionStore` around another one, so that a test can look into the vault without being counted or delayed.
 
     `fail(name, error, times)` makes calls of that name raise; with `after=True` the work is done first and only the
     answer is lost. `latency_s` holds every call back; `during` runs between a call's beginning and its work.

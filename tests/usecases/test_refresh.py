@@ -435,21 +435,6 @@ async def test_a_refusal_of_a_stale_token_ends_nothing(world: World) -> None:
     assert (stored.record.marks.health, stored.record.grant) == (Health.OK, theirs.record.grant)
 
 
-async def test_a_newer_token_that_wants_renewal_itself_is_tried_in_its_turn(world: World) -> None:
-    """R-13: the winner's token was refused by OneNote, say; its refresh token has not been judged."""
-    session = await world.signed_in(lives_s=0)
-    world.identity.next_refreshes = [refused("invalid_grant", 70000)]
-    world.identity.latency_s = 1.0
-    ours = asyncio.create_task(world.here.engine.usable(session.ref, min_validity_s=3000))
-    await asyncio.sleep(0.5)
-    world.identity.lifetime_s, world.identity.latency_s = 3000, 0.1
-    await world.instance(world.memory).engine.usable(session.ref)
-    world.identity.lifetime_s = 3600
-    answer = await ours
-    assert answer.record.marks.health is Health.OK
-    assert answer.record.grant.expires_at - world.clock.now() > timedelta(seconds=3000)
-
-
 async def test_races_without_end_are_put_off_and_end_nothing(world: World) -> None:
     """R-13: each time that our token is refused, another instance has stored a newer one."""
     session = await world.signed_in(lives_s=0)
