@@ -55,6 +55,7 @@ def _build(settings: Settings) -> Parts:
     from shared.adapters.workload import identity_token, open_credential
     from shared.schedule import Policy
     from shared.usecases.accounts import Accounts
+    from shared.usecases.claims import Claims
     from shared.usecases.notes import NotesCalls
     from shared.usecases.refresh import Engine
     from shared.usecases.sessions import Sessions
@@ -97,7 +98,9 @@ def _build(settings: Settings) -> Parts:
     store = KeyVaultStore(clients)
     ring = KeyVaultKeyRing(lambda: clients[settings.vaults[0][0]], clock)
     sessions = Sessions(store, clock, policy, cache_s=settings.session_cache_seconds)
-    engine = Engine(store, sessions, identity, clock, policy)
+    # Microsoft lets a spent refresh token live on; of another provider nobody knows.
+    claims = None if settings.microsoft_cloud else Claims(store, clock)
+    engine = Engine(store, sessions, identity, clock, policy, claims)
     sign_out = SignOut(store, sessions, identity, clock)
     rules = Rules(
         tenant=settings.tenant,
@@ -113,7 +116,7 @@ def _build(settings: Settings) -> Parts:
         identity=identity,
         sessions=sessions,
         engine=engine,
-        sign_in=SignIn(store, sessions, identity, clock, policy, rules),
+        sign_in=SignIn(store, sessions, engine, identity, clock, policy, rules),
         sign_out=sign_out,
         accounts=Accounts(store, sessions, engine, sign_out),
         notes=NotesCalls(GraphNotes(graph_http, settings.graph_base_url), engine, clock),

@@ -6,9 +6,11 @@ meet; `repair_indexes` makes it good from the sessions' tags.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from azure.core.async_paging import AsyncItemPaged
+from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.keyvault.secrets.aio import SecretClient
 
@@ -28,8 +30,12 @@ from shared.model import Entry, Marks, Record, SessionRef, Stored, digest
 _SESSION, _ACCOUNT, _SID = "s-", "a-", "f-"
 _CONTENT_TYPE = "application/vnd.onenote-auth+json"
 _INDEX_MOST = 300
+"""Names in one index: 20 kB of the 25 that a secret's value may have."""
+
 _EMPTY_FOR = timedelta(days=3)
-_WRITE_AT_ONCE = 4
+_PURGE_AT_ONCE = 4
+_PURGE_MOST = 2_000
+"""In one run, so that the end of very many sessions at once does not outlast the timer's function."""
 
 
 class KeyVaultStore:
@@ -75,7 +81,8 @@ class KeyVaultStore:
             await self._client(ref).update_secret_properties(ref.name, version, tags=record_format.to_tags(marks))
 
     async def delete(self, ref: SessionRef) -> None:
-        await self._delete(self._client(ref), ref.name)
+        if client := self._clients.get(ref.vault):
+            await self._delete(client, ref.name)
 
     async def by_account(self, account_hash: str) -> Sequence[SessionRef]:
         return await self._look_up(_ACCOUNT + account_hash)
@@ -84,13 +91,8 @@ class KeyVaultStore:
         return await self._look_up(_SID + sid_hash)
 
     async def entries(self, vault: str) -> AsyncIterator[Entry]:
-        pages = self._clients[vault].list_properties_of_secrets().by_page()
-        while True:
-            try:
-                async with sdk_errors("list sessions"):
-                    page = [properties async for properties in await anext(pages)]
-            except StopAsyncIteration:
-                return
+        listing = self._clients[vault].list_properties_of_secrets()
+        async for page in _pages(listing, "list sessions"):
             for properties in page:
                 name = properties.name or ""
                 if not name.startswith(_SESSION):
@@ -109,28 +111,27 @@ class KeyVaultStore:
             raise BadRequest("invalid_request", "There is no such page.")
         pages = client.list_properties_of_secrets().by_page(continuation_token=page)
         async with sdk_errors("list accounts"):
-            names = [properties.name or "" async for properties in await anext(pages)]
+            try:
+                names = [properties.name or "" async for properties in await anext(pages)]
+            except HttpResponseError as error:
+                if page and error.status_code == 400:
+                    raise BadRequest("invalid_request", "There is no such page.") from error
+                raise
         following: str | None = getattr(pages, "continuation_token", None)
         return [name.removeprefix(_ACCOUNT) for name in names if name.startswith(_ACCOUNT)], following
 
     async def purge(self, vault: str, deleted_before: datetime) -> int:
-        client, purged = self._clients[vault], 0
+        client = self._clients[vault]
         names: list[str] = []
-        async with sdk_errors("list deleted sessions"):
-            async for secret in client.list_deleted_secrets():
+        async for page in _pages(client.list_deleted_secrets(), "list deleted sessions"):
+            for secret in page:
                 name = secret.name or ""
                 if name.startswith((_SESSION, _ACCOUNT, _SID)) and (
                     secret.deleted_date is None or secret.deleted_date <= deleted_before
                 ):
                     names.append(name)
-        for name in names:
-            try:
-                async with sdk_errors("purge session"):
-                    await client.purge_deleted_secret(name)
-                purged += 1
-            except (SessionUnknown, SessionEnded):
-                continue  # gone already, or not yet quite deleted: the next run sees
-        return purged
+        queue = iter(names[:_PURGE_MOST])
+        return sum(await asyncio.gather(*(self._purge(client, queue) for _ in range(_PURGE_AT_ONCE))))
 
     async def repair_indexes(self, vault: str, entries: Collection[Entry], listed_at: datetime) -> int:
         wanted: dict[str, set[str]] = {}
@@ -139,15 +140,15 @@ class KeyVaultStore:
             if entry.marks.sid_hash:
                 wanted.setdefault(_SID + entry.marks.sid_hash, set()).add(entry.ref.name)
         seen: dict[str, tuple[str, datetime]] = {}
-        async with sdk_errors("list indexes"):
-            async for properties in self._clients[vault].list_properties_of_secrets():
+        async for page in _pages(self._clients[vault].list_properties_of_secrets(), "list indexes"):
+            for properties in page:
                 name = properties.name or ""
                 if name.startswith((_ACCOUNT, _SID)):
                     seen[name] = ((properties.tags or {}).get("of", ""), properties.updated_on or listed_at)
         changed = 0
         for name in {*wanted, *seen}:
             of, updated_at = seen.get(name, ("", datetime.min.replace(tzinfo=UTC)))
-            names = wanted.get(name, set())
+            names = sorted(wanted.get(name, ()))[-_INDEX_MOST:]
             # An index written since the listing began may know sessions that the listing does not.
             if (of == _fingerprint(names) and names) or updated_at >= listed_at - timedelta(seconds=60):
                 continue
@@ -156,7 +157,7 @@ class KeyVaultStore:
                     await self._delete(self._clients[vault], name)
                     changed += 1
                 continue
-            changed += await self._write_index(self._clients[vault], name, sorted(names))
+            changed += await self._write_index(self._clients[vault], name, names)
         return changed
 
     async def is_ready(self) -> None:
@@ -212,12 +213,35 @@ class KeyVaultStore:
             return False  # deleted, being recovered or being purged: it comes back with the next sweep
         return True
 
+    async def _purge(self, client: SecretClient, names: Iterator[str]) -> int:
+        purged = 0
+        for name in names:
+            try:
+                async with sdk_errors("purge session"):
+                    await client.purge_deleted_secret(name)
+                purged += 1
+            except (SessionUnknown, SessionEnded):
+                continue  # gone already, or not yet quite deleted: the next run sees
+        return purged
+
     async def _delete(self, client: SecretClient, name: str) -> None:
         # The SDK's delete_secret waits until the deletion shows, which takes seconds.
         async with sdk_errors("delete session"):
             answer = await client.send_request(HttpRequest("DELETE", f"/secrets/{name}"))
             if answer.status_code not in (404, 409):
                 answer.raise_for_status()
+
+
+async def _pages[T](listing: AsyncItemPaged[T], doing: str) -> AsyncIterator[list[T]]:
+    """A listing page by page, each within its own time limit: a vault of many pages takes longer than one call may."""
+    pages = listing.by_page()
+    while True:
+        try:
+            async with sdk_errors(doing):
+                page = [item async for item in await anext(pages)]
+        except StopAsyncIteration:
+            return
+        yield page
 
 
 def _fingerprint(names: Collection[str]) -> str:

@@ -59,6 +59,8 @@ def to_tags(marks: Marks) -> dict[str, str]:
         tags["sid"] = marks.sid_hash
     if marks.claims and len(marks.claims) <= _TAG_MOST:
         tags["claims"] = marks.claims
+    if marks.claim:
+        tags["claim"] = marks.claim
     return tags
 
 
@@ -110,8 +112,9 @@ def from_tags(tags: Mapping[str, str]) -> Marks:
             account_hash=tags["account"],
             flow=Flow(tags["flow"]),
             claims=tags.get("claims"),
+            claim=tags.get("claim"),
         )
-    except KeyError as error:
+    except (KeyError, TypeError, OverflowError, OSError) as error:
         raise ValueError("not a record's tags") from error
 
 

@@ -7,7 +7,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import (
@@ -17,6 +17,7 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceNotFoundError,
 )
+from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.keyvault.secrets.aio import SecretClient
 
@@ -26,9 +27,19 @@ from shared.errors import Misconfigured, SessionEnded, SessionUnknown, StoreUnav
 if TYPE_CHECKING:
     from aiohttp import ClientSession
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.pipeline import PipelineResponse
 
 CALL_LIMIT_S = 10
+_WAIT_MOST_S = 2
 _AZURE_VAULTS = re.compile(r"\.vault(?:\.azure\.net|\.azure\.cn|\.usgovcloudapi\.net)$")
+
+
+class _BriefRetries(AsyncRetryPolicy[Any, Any]):
+    """The SDK's retries, except after a wait that is longer than a person looks on: the caller hears of that one."""
+
+    def is_retry(self, settings: dict[str, Any], response: "PipelineResponse[Any, Any]") -> bool:
+        again = bool(super().is_retry(settings, response))
+        return again and (self.get_retry_after(response) or 0) <= _WAIT_MOST_S
 
 
 def open_client(url: str, credential: "AsyncTokenCredential", http: "ClientSession") -> SecretClient:
@@ -41,9 +52,7 @@ def open_client(url: str, credential: "AsyncTokenCredential", http: "ClientSessi
         transport=AioHttpTransport(session=http, session_owner=False),
         # The challenge names Azure's resource, which is the vault's own domain in Azure only.
         verify_challenge_resource=_AZURE_VAULTS.search(host) is not None,
-        retry_total=2,
-        retry_backoff_factor=0.2,
-        retry_backoff_max=2,
+        retry_policy=_BriefRetries(retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=2),
         # Lines for every call, secret names included, would go to the platform's log.
         logging_enable=False,
     )
@@ -66,7 +75,8 @@ async def sdk_errors(doing: str) -> AsyncIterator[None]:
         raise SessionEnded(doing) from error
     except HttpResponseError as error:
         raise _translate(error, doing) from error
-    except AzureError as error:
+    except (AzureError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # The latter are how the SDK speaks of a 200 that is no vault's: a proxy's page, half an answer.
         raise StoreUnavailable(f"{doing}: {type(error).__name__}") from error
 
 
@@ -76,10 +86,16 @@ def _translate(error: HttpResponseError, doing: str) -> Exception:
         return SessionUnknown(doing)
     if status == 409:
         return SessionEnded(doing)
-    if status in (401, 403) or (isinstance(error, ClientAuthenticationError) and status is None):
+    identity_failed = isinstance(error, ClientAuthenticationError)
+    if status in (401, 403) or (identity_failed and status in (None, 400)):
         mend = (
             "Give the app's identity the role Key Vault Secrets Officer on the token vault, and let it reach the vault."
         )
+        if identity_failed and status != 401:
+            mend = (
+                "The app has no usable identity: turn its managed identity on, check AZURE_CLIENT_ID, "
+                "or sign in with the Azure CLI on a developer's machine."
+            )
         log.error("vault_refused_the_app", doing=doing, status=status, mend=mend)
         return Misconfigured([mend])
     wait = str(getattr(error.response, "headers", {}).get("Retry-After", ""))

@@ -19,6 +19,7 @@ from shared.functions.handling import (
     error_fragment,
     error_redirect,
     login_url,
+    only_kind,
     safe_return,
 )
 from shared.functions.http import Answer, Fields, form_of, json_answer, redirect
@@ -98,7 +99,8 @@ async def error(call: Call) -> Answer:
         ref if _REF.fullmatch(ref) else new_ref(),
         language=language_of(call.req.headers.get("accept-language", "")),
         again_url=login_url(call.settings, return_to),
-        back_url=return_to + error_fragment(known),
+        back_url=return_to + error_fragment(call.settings, known),
+        only=only_kind(call.settings),
     )
 
 
@@ -171,7 +173,7 @@ async def _done(call: Call, done: Completed | StartAgain) -> Answer:
 def _failed(call: Call, failure: BundleError) -> Answer:
     return_to = failure.return_to if isinstance(failure, SignInFailed) else None
     if failure.code == "access_denied" and return_to:
-        return redirect(return_to + error_fragment("access_denied"))
+        return redirect(return_to + error_fragment(call.settings, "access_denied"))
     return error_redirect(call.settings, problem_of(failure), return_to)
 
 

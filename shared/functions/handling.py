@@ -17,6 +17,7 @@ from shared.functions.texts import text_for
 from shared.model import Account, AccountKind
 from shared.parts import Parts, PartsNow
 from shared.settings import Settings, origin_of
+from shared.usecases.sign_in import allowed_kinds
 
 type Handler = Callable[["Call"], Awaitable[Answer]]
 type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
@@ -143,12 +144,18 @@ def error_redirect(settings: Settings, problem: Problem, return_to: str | None) 
     if return_to:
         query["return_to"] = return_to
     page = f"{settings.public_base_url}/api/auth/error?{urlencode(query)}"
-    return redirect(page + error_fragment(problem.code))
+    return redirect(page + error_fragment(settings, problem.code))
 
 
-def error_fragment(code: str) -> str:
-    text = text_for(code, "en")
+def error_fragment(settings: Settings, code: str) -> str:
+    text = text_for(code, "en", only=only_kind(settings))
     return "#" + urlencode({"error": code, "error_description": f"{text.title}. {text.body}"}, quote_via=quote)
+
+
+def only_kind(settings: Settings) -> str | None:
+    """The one kind of account that AUTH_TENANT lets in; None where it is both."""
+    possible = allowed_kinds(settings.tenant)
+    return possible[0].value if len(possible) == 1 else None
 
 
 def login_url(settings: Settings, return_to: str | None, kind: AccountKind | None = None) -> str:

@@ -30,9 +30,14 @@ dt{font-weight:600}dd{margin:0 0 .5rem}
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
-def error_page(code: str, ref: str, *, language: str, again_url: str, back_url: str, status: int = 200) -> Answer:
-    """`code` and `ref` are checked by the caller; addresses are checked against the allowed origins."""
-    text, label = text_for(code, language), LABELS[language]
+def error_page(
+    code: str, ref: str, *, language: str, again_url: str, back_url: str, only: str | None, status: int = 200
+) -> Answer:
+    """`code` and `ref` are checked by the caller; addresses are checked against the allowed origins.
+
+    `only` is the one kind of account that may sign in, where it is one.
+    """
+    text, label = text_for(code, language, only=only), LABELS[language]
     body = f"""<h1>{escape(text.title)}</h1>
 <p>{escape(text.body)}</p>
 <div class="go"><a href="{escape(again_url)}">{escape(label["again"])}</a><a href="{escape(back_url)}">{escape(label["back"])}</a></div>

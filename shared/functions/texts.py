@@ -30,6 +30,14 @@ EN: dict[str, Text] = {
     "account_kind_not_allowed": Text(
         "This kind of account can't sign in here", "Please use the kind of account that this app is made for."
     ),
+    "account_kind_not_allowed.personal": Text(
+        "This kind of account can't sign in here",
+        "Only personal Microsoft accounts can. Please sign in with one.",
+    ),
+    "account_kind_not_allowed.work": Text(
+        "This kind of account can't sign in here",
+        "Only work and school accounts can. Please sign in with one.",
+    ),
     "tenant_not_allowed": Text(
         "Your organization can't sign in here",
         "This app is for another organization. Please use an account of it.",
@@ -125,6 +133,14 @@ DE: dict[str, Text] = {
     "account_kind_not_allowed": Text(
         "Diese Art von Konto passt hier nicht",
         "Bitte nehmen Sie die Art von Konto, für die diese App gemacht ist.",
+    ),
+    "account_kind_not_allowed.personal": Text(
+        "Diese Art von Konto passt hier nicht",
+        "Nur persönliche Microsoft-Konten können sich anmelden. Bitte nehmen Sie eines davon.",
+    ),
+    "account_kind_not_allowed.work": Text(
+        "Diese Art von Konto passt hier nicht",
+        "Nur Geschäfts- und Schulkonten können sich anmelden. Bitte nehmen Sie eines davon.",
     ),
     "tenant_not_allowed": Text(
         "Ihre Organisation passt hier nicht",
@@ -255,5 +271,7 @@ def language_of(accept_language: str) -> str:
     return "en"
 
 
-def text_for(code: str, language: str) -> Text:
-    return TEXTS[language].get(code) or TEXTS[language]["internal_error"]
+def text_for(code: str, language: str, *, only: str | None = None) -> Text:
+    """`only` is the one kind of account that may sign in, where it is one: the refusal of another names it."""
+    texts = TEXTS[language]
+    return texts.get(f"{code}.{only}") or texts.get(code) or texts["internal_error"]

@@ -7,7 +7,7 @@ this very grant changes the session's state.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -26,6 +26,7 @@ from shared.errors import (
 from shared.model import Flow, Grant, Health, SessionRef, Stored
 from shared.ports import Clock, Identity, ProviderRefused, SessionStore
 from shared.schedule import Policy
+from shared.usecases.claims import Claims
 from shared.usecases.sessions import Sessions
 from shared.verdicts import MENDS, Verdict, Who, judge
 
@@ -46,13 +47,21 @@ class Engine:
     """`usable` for a valid access token, `renew` to replace a refused one, `renew_due` for the timer."""
 
     def __init__(
-        self, store: SessionStore, sessions: Sessions, identity: Identity, clock: Clock, policy: Policy
+        self,
+        store: SessionStore,
+        sessions: Sessions,
+        identity: Identity,
+        clock: Clock,
+        policy: Policy,
+        claims: Claims | None = None,
     ) -> None:
+        """`claims` where the provider revokes a grant whose refresh token is sent twice."""
         self._store = store
         self._sessions = sessions
         self._identity = identity
         self._clock = clock
         self._policy = policy
+        self._claims = claims
         self._flights: dict[SessionRef, asyncio.Task[Stored]] = {}
         self._busy: dict[SessionRef, tuple[datetime, float]] = {}
         self._unsaved: dict[SessionRef, Stored] = {}
@@ -91,6 +100,20 @@ class Engine:
             return False
         after = await self._renewed(before, lambda s: s.record.refreshed_at > before.record.refreshed_at)
         return after.record.refreshed_at > before.record.refreshed_at
+
+    async def between_renewals(self, ref: SessionRef, act: Callable[[], Coroutine[None, None, Stored]]) -> Stored:
+        """Let `act` replace the record while no renewal of this session runs here.
+
+        A renewal that began before would put the old grant and its scopes back (R-08).
+        """
+        while under_way := self._flights.get(ref):
+            await asyncio.wait({under_way})
+        flight = asyncio.create_task(act())
+        self._flights[ref] = flight
+        flight.add_done_callback(lambda task: self._landed(ref, task))
+        stored = await asyncio.shield(flight)
+        self._unsaved.pop(ref, None)
+        return stored
 
     async def settle(self, *, within_s: float | None = None) -> None:
         """Wait until nothing is in flight and everything is stored that could be; nothing is given up."""
@@ -145,10 +168,16 @@ class Engine:
                 return stored
             _refuse_dead(stored)
             self._refuse_busy(ref)
+            if self._claims:
+                stored, mine = await self._claims.take(stored)
+                if not mine:
+                    continue
             try:
                 grant = await self._ask(stored)
             except ProviderRefused as refused:
                 verdict = judge(refused.refusal)
+                if not verdict.grant:
+                    await self._unclaim(stored)
                 if verdict.who is Who.OPERATOR:
                     raise Misconfigured([MENDS[verdict.reason]]) from refused
                 if not verdict.grant:
@@ -161,10 +190,18 @@ class Engine:
                 # Another instance was faster: its refresh token has not been judged.
                 stored = newest
             except Unavailable as error:
+                await self._unclaim(stored)
                 raise self._transient(ref, error) from error
+            except Misconfigured:
+                await self._unclaim(stored)
+                raise
             else:
                 return await self._keep(stored, grant)
         raise self._transient(ref, ProviderUnavailable("other instances renew this session"))
+
+    async def _unclaim(self, stored: Stored) -> None:
+        if self._claims:
+            await self._claims.drop(stored)
 
     async def _ask(self, stored: Stored) -> Grant:
         record = stored.record
@@ -181,7 +218,7 @@ class Engine:
             stored.record,
             grant=grant,
             refreshed_at=now,
-            marks=replace(marks, health=Health.OK, reason=None, claims=None, failures=0, due_at=due),
+            marks=replace(marks, health=Health.OK, reason=None, claims=None, claim=None, failures=0, due_at=due),
         )
         if self._sessions.has_ended(stored.ref):
             raise SessionEnded
@@ -250,7 +287,11 @@ class Engine:
 
     async def _dead(self, stored: Stored, verdict: Verdict, refused: ProviderRefused) -> None:
         marks = replace(
-            stored.record.marks, health=Health.REAUTH_REQUIRED, reason=verdict.reason, claims=verdict.claims
+            stored.record.marks,
+            health=Health.REAUTH_REQUIRED,
+            reason=verdict.reason,
+            claims=verdict.claims,
+            claim=None,
         )
         log.event(
             "grant_refused",

@@ -32,6 +32,7 @@ from shared.model import (
 )
 from shared.ports import Clock, Identity, InvalidIdToken, ProviderRefused, SessionStore
 from shared.schedule import Policy
+from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
 
 ATTEMPT_FOR = timedelta(minutes=15)
@@ -89,6 +90,7 @@ class SignIn:
         self,
         store: SessionStore,
         sessions: Sessions,
+        engine: Engine,
         identity: Identity,
         clock: Clock,
         policy: Policy,
@@ -96,6 +98,7 @@ class SignIn:
     ) -> None:
         self._store = store
         self._sessions = sessions
+        self._engine = engine
         self._identity = identity
         self._clock = clock
         self._policy = policy
@@ -129,9 +132,10 @@ class SignIn:
             claims = held.marks.claims
             if prompt is None and held.marks.reason == "consent_revoked" and claims is None:
                 prompt = "consent"
-            if extends:
-                kept = (name for name in held.requested if scopes.covers(self._rules.allowed_scopes, name))
-                chosen = tuple(sorted({*kept, *chosen}))
+            if extends or wish.scope is None:
+                # Also where the person only signs in again: what they added later is not lost (R-13).
+                kept = {name for name in held.requested if scopes.covers(self._rules.allowed_scopes, name)}
+                chosen = tuple(sorted({*kept, *chosen} if extends else kept or chosen))
         if wish.prompt == "select_account":
             login_hint = None  # the provider takes one or the other
         attempt = Attempt(
@@ -321,17 +325,24 @@ class SignIn:
 
     async def _extended(self, ref: SessionRef, attempt: Attempt, signed_in: SignedIn) -> Stored | None:
         """The browser's session with more permissions; None when another account was chosen or it has ended."""
-        try:
+
+        async def replaced() -> Stored:
             before = await self._sessions.newest(ref)
             if before.record.account.home_account_id != signed_in.account.home_account_id:
-                return None
+                raise _AnotherAccountError
             record = self._record(ref, attempt, signed_in, created_at=before.record.marks.created_at)
-            stored = await self._store.replace(ref, record)
+            # A new session at the provider has another `sid`: its front-channel sign-out must find this one, too.
+            known = record.marks.sid_hash == before.record.marks.sid_hash
+            stored = await (self._store.replace(ref, record) if known else self._store.create(ref, record))
+            self._sessions.put(stored)
+            return stored
+
+        try:
+            stored = await self._engine.between_renewals(ref, replaced)
         except Unavailable:
             raise
-        except BundleError:
+        except (BundleError, _AnotherAccountError):
             return None
-        self._sessions.put(stored)
         log.event("permissions_added", session=ref.name[:12])
         return stored
 
@@ -358,6 +369,10 @@ class SignIn:
                 flow=attempt.flow,
             ),
         )
+
+
+class _AnotherAccountError(Exception):
+    """The account chosen is not the one whose permissions were to grow."""
 
 
 def allowed_kinds(tenant: str) -> Sequence[AccountKind]:

@@ -6,6 +6,7 @@ lose an entry; a purged name is free again; a listing names no version. The cont
 
 import asyncio
 import json
+import re
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -226,8 +227,8 @@ class MemoryStore(Switches):
 
     async def account_page(self, vault: str, page: str | None) -> tuple[Sequence[str], str | None]:
         await self.before("account_page", vault)
-        mark, _, last = (page or "after:").partition(":")
-        if mark != "after":
+        mark, colon, last = (page or "after:").partition(":")
+        if mark + colon != "after:" or not re.fullmatch(r"[a-z0-9-]*", last):
             raise BadRequest("invalid_request", "There is no such page.")
         names = self._page(vault, last)
         following = f"after:{names[-1]}" if len(names) == _PAGE and self._page(vault, names[-1]) else None

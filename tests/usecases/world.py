@@ -56,7 +56,7 @@ class Instance:
             allowed_scopes=allowed_scopes,
             allow_token_flow=allow_token_flow,
         )
-        return SignIn(self._store, self.sessions, self._world.identity, self._world.clock, POLICY, rules)
+        return SignIn(self._store, self.sessions, self.engine, self._world.identity, self._world.clock, POLICY, rules)
 
 
 class World:

@@ -1,0 +1,277 @@
+"""One OneNote call for a session: which paths pass, the token, one renewal, bounded waits (R-09, R-10, R-15)."""
+
+import asyncio
+
+import pytest
+
+from shared.errors import BadRequest, NotesUnavailable, NotSignedIn, ProviderUnavailable, ReauthRequired
+from shared.model import Flow, NotesCall
+from shared.usecases.notes import check_path
+from tests.doubles.identity import work_account
+from tests.doubles.notes import answer, graph_error
+from tests.usecases.world import World
+
+FIVE = NotesCall(method="GET", target="v1.0/me/onenote/notebooks?$top=5&$orderby=displayName")
+PAGE = NotesCall(method="POST", target="v1.0/me/onenote/pages", body=b"<html></html>")
+
+
+async def test_every_call_carries_the_bearer_token(world: World) -> None:
+    """R-09: "five of your notebooks, sorted by name", sent as it came."""
+    session = await world.signed_in()
+    stored, got = await world.here.notes.send(session.ref, FIVE)
+    assert got.status == 200
+    (sent,) = world.notes.sent
+    assert sent.call == FIVE
+    assert sent.access_token == stored.record.grant.access_token == session.record.grant.access_token
+
+
+async def test_a_token_is_checked_before_use(world: World) -> None:
+    """R-10."""
+    session = await world.signed_in(lives_s=5)
+    await world.here.notes.send(session.ref, FIVE)
+    assert len(world.identity.refreshes) == 1
+    assert world.notes.sent[0].access_token != session.record.grant.access_token
+
+
+@pytest.mark.parametrize("call", [FIVE, PAGE])
+async def test_a_refused_token_is_renewed_once_and_the_call_sent_once_more(world: World, call: NotesCall) -> None:
+    """R-10: the body too, as a refused call did nothing."""
+    session = await world.signed_in()
+    world.notes.refuses.add(session.record.grant.access_token)
+    stored, got = await world.here.notes.send(session.ref, call)
+    assert got.status == 200
+    assert [s.call for s in world.notes.sent] == [call, call]
+    assert world.notes.sent[1].access_token == stored.record.grant.access_token
+    assert len(world.identity.refreshes) == 1
+
+
+async def test_a_second_refusal_is_handed_on_and_never_makes_a_loop(world: World) -> None:
+    """R-10."""
+    session = await world.signed_in()
+    world.notes.usual = graph_error(401, "InvalidAuthenticationToken")
+    _, got = await world.here.notes.send(session.ref, FIVE)
+    assert got.status == 401
+    assert len(world.notes.sent) == 2
+    assert len(world.identity.refreshes) == 1
+
+
+async def test_many_calls_with_one_refused_token_cost_one_renewal(world: World) -> None:
+    """R-10: the token was revoked; whoever comes later finds the new one."""
+    session = await world.signed_in()
+    world.notes.refuses.add(session.record.grant.access_token)
+    world.notes.latency_s, world.identity.latency_s = 0.1, 0.3
+    answers = await asyncio.gather(*(world.here.notes.send(session.ref, FIVE) for _ in range(20)))
+    assert {got.status for _, got in answers} == {200}
+    assert len(world.identity.refreshes) == 1
+
+
+async def test_a_provider_out_of_order_is_not_hidden_behind_the_refused_token(world: World) -> None:
+    """R-10: sending the refused token again would look like a sign-out to the front end."""
+    session = await world.signed_in()
+    world.notes.refuses.add(session.record.grant.access_token)
+    world.identity.always = ProviderUnavailable("HTTP 500")
+    with pytest.raises(ProviderUnavailable):
+        await world.here.notes.send(session.ref, FIVE)
+    assert len(world.notes.sent) == 1
+
+
+@pytest.mark.parametrize("code", ["40001", "40004", "30108", "10004"])
+async def test_a_refusal_with_a_reason_of_onenotes_own_is_handed_on(world: World, code: str) -> None:
+    """R-15: told apart from token trouble, and never answered by refreshing."""
+    session = await world.signed_in()
+    world.notes.usual = graph_error(401, code)
+    _, got = await world.here.notes.send(session.ref, FIVE)
+    assert got.status == 401
+    assert len(world.notes.sent) == 1
+    assert world.identity.refreshes == []
+
+
+async def test_a_claims_challenge_asks_for_a_sign_in(world: World) -> None:
+    """R-10: no renewal satisfies it."""
+    session = await world.signed_in()
+    challenge = 'Bearer error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="'
+    world.notes.usual = graph_error(401, "InvalidAuthenticationToken", www_authenticate=challenge)
+    with pytest.raises(ReauthRequired) as caught:
+        await world.here.notes.send(session.ref, FIVE)
+    assert caught.value.reason == "claims_required"
+    assert len(world.notes.sent) == 1
+
+
+async def test_a_refused_token_of_the_token_flow_asks_for_a_sign_in(world: World) -> None:
+    """R-05, R-10: there is nothing to renew it with."""
+    session = await world.signed_in(flow=Flow.TOKEN)
+    world.notes.refuses.add(session.record.grant.access_token)
+    with pytest.raises(ReauthRequired):
+        await world.here.notes.send(session.ref, FIVE)
+    assert len(world.notes.sent) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_short_wait_that_onenote_asks_for_is_taken_once_for_a_get(world: World, status: int) -> None:
+    """R-15: Retry-After is honoured where it is short."""
+    session = await world.signed_in()
+    world.notes.answers = [graph_error(status, "activityLimitReached", retry_after="3")]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    _, got = await world.here.notes.send(session.ref, FIVE)
+    assert got.status == 200
+    assert loop.time() - began == pytest.approx(3)
+    world.notes.usual = graph_error(status, "activityLimitReached", retry_after="3")
+    _, got = await world.here.notes.send(session.ref, FIVE)
+    assert got.status == status
+    assert len(world.notes.sent) == 4
+
+
+@pytest.mark.parametrize(
+    ("call", "headers"),
+    [(FIVE, {"retry_after": "60"}), (PAGE, {"retry_after": "1"}), (PAGE, {})],
+)
+async def test_a_long_wait_or_a_write_is_left_to_the_caller(
+    world: World, call: NotesCall, headers: dict[str, str]
+) -> None:
+    """R-15: a POST sent twice could make two pages."""
+    session = await world.signed_in()
+    world.notes.usual = graph_error(429, "20166", **headers)
+    _, got = await world.here.notes.send(session.ref, call)
+    assert got.status == 429
+    assert len(world.notes.sent) == 1
+
+
+async def test_a_wait_that_onenote_does_not_name_is_bounded(world: World) -> None:
+    """R-15: OneNote's own 429 has no Retry-After."""
+    session = await world.signed_in()
+    world.notes.answers = [graph_error(429, "20166")]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert (await world.here.notes.send(session.ref, FIVE))[1].status == 200
+    assert 0 < loop.time() - began <= 5
+
+
+async def test_never_more_than_five_calls_at_once_for_one_user(world: World) -> None:
+    """OneNote's limit; another user's calls don't queue behind them, and another session of the same user does."""
+    account = work_account()
+    one, two, other = (
+        await world.signed_in(account),
+        await world.signed_in(account),
+        await world.signed_in(work_account("b")),
+    )
+    world.notes.latency_s = 1.0
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def call(session: object) -> float:
+        await world.here.notes.send(session.ref, FIVE)  # type: ignore[attr-defined]
+        return loop.time() - began
+
+    crowd = asyncio.gather(*(call(s) for s in (one, two) for _ in range(10)))
+    assert await call(other) == pytest.approx(1.0)
+    assert max(await crowd) == pytest.approx(4.0)
+    of_account = world.notes.most_at_once
+    assert of_account[one.record.grant.access_token] + of_account[two.record.grant.access_token] <= 10
+    assert of_account[one.record.grant.access_token] <= 5
+
+
+async def test_a_failed_call_gives_its_place_back(world: World) -> None:
+    """Otherwise five failures would lock a user out."""
+    session = await world.signed_in()
+    world.notes.answers = [NotesUnavailable("reset") for _ in range(12)]
+    for _ in range(12):
+        with pytest.raises(NotesUnavailable):
+            await world.here.notes.send(session.ref, FIVE)
+    async with asyncio.timeout(1):
+        assert (await world.here.notes.send(session.ref, FIVE))[1] == answer(200, {"value": []})
+
+
+async def test_nobody_signed_in_sends_nothing(world: World) -> None:
+    """R-09."""
+    session = await world.signed_in()
+    await world.memory.delete(session.ref)
+    with pytest.raises(NotSignedIn):
+        await world.here.notes.send(session.ref, FIVE)
+    assert world.notes.sent == []
+
+
+# Paths ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "v1.0/me/onenote/notebooks",
+        "beta/me/onenote/notebooks",
+        "v1.0/me/onenote",
+        "v1.0/me/onenote/pages/1-abc!1-def/content",
+        "v1.0/me/onenote/sections('1-abc')/pages",
+        "v1.0/users/alex@contoso.example/onenote/notebooks",
+        "v1.0/users/alex%40contoso.example/onenote/notebooks",
+        "v1.0/users('alex%40contoso.example')/onenote/resources/0-abc!1-def/$value",
+        "v1.0/groups/11111111-2222-3333-4444-555555555555/onenote/sections",
+        "v1.0/sites/contoso.sharepoint.com,1111,2222/onenote/notebooks",
+        "v1.0/me/onenote/notebooks/caf%C3%A9",
+        "v1.0/me/onenote/pages/a.b..c",
+        "V1.0/Me/OneNote/Notebooks",
+    ],
+)
+def test_onenote_paths_pass_as_they_stand_in_graphs_documents(path: str) -> None:
+    """R-09."""
+    check_path(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "v1.0",
+        "v1.0/me",
+        "v1.0/me/messages",
+        "v1.0/me/onenotes",
+        "v1.0/me/onenote-x/notebooks",
+        "v1.0/$batch",
+        "v2.0/me/onenote/notebooks",
+        "v1.0x/me/onenote",
+        "v1_0/me/onenote",
+        "me/onenote/notebooks",
+        "/v1.0/me/onenote/notebooks",
+        "x/v1.0/me/onenote/notebooks",
+        "v1.0/users/onenote",
+        "v1.0/users//onenote/notebooks",
+        "v1.0/users/a/b/onenote/notebooks",
+        "v1.0/drives/a/onenote/notebooks",
+        "v1.0/me/../users/a/messages",
+        "v1.0/me/onenote/../messages",
+        "v1.0/me/onenote/./notebooks",
+        "v1.0/me/onenote/%2e%2e/messages",
+        "v1.0/me/onenote/%2E%2E/messages",
+        "v1.0/me/onenote/.%2e/messages",
+        "v1.0/me/onenote/%2e/notebooks",
+        "v1.0/users/../onenote",
+        "v1.0/users/%2e%2e/onenote",
+        "v1.0/me/onenote/..",
+        "v1.0/me/onenote/..%2fmessages",
+        "v1.0/me/onenote/%252e%252e/messages",
+        "v1.0/me/onenote/a%252fb",
+        "v1.0/me/onenote/a%2Fb",
+        "v1.0/me/onenote/a%5cb",
+        "v1.0/me/onenote/a\\..\\b",
+        "v1.0/me/onenote//notebooks",
+        "v1.0//me/onenote/notebooks",
+        "v1.0/me/onenote/a%00b",
+        "v1.0/me/onenote/a%0d%0aHost:evil.example",
+        "v1.0/me/onenote/a\r\nHost: evil.example",
+        "v1.0/me/onenote/a b",
+        "v1.0/me/onenote/notebooks?x=1",
+        "v1.0/me/onenote/notebooks#x",
+        "https://graph.microsoft.com/v1.0/me/onenote/notebooks",
+        "https://evil.example/v1.0/me/onenote/notebooks",
+        "//evil.example/v1.0/me/onenote/notebooks",
+        "@evil.example/v1.0/me/onenote/notebooks",
+        "v1.0/users/a%2f../onenote",
+        "v1.0/users('a'/onenote/notebooks",
+        "v1.0/users('a')('b')/onenote/notebooks",
+    ],
+)
+def test_everything_else_is_refused_before_anything_is_asked(path: str) -> None:
+    """R-09: the session's token opens OneNote and nothing else."""
+    with pytest.raises(BadRequest) as caught:
+        check_path(path)
+    assert caught.value.code == "path_not_allowed"
