@@ -3,6 +3,7 @@
 Every fault is named with its mend, all of them in one `Misconfigured`. Secrets never show in a repr (R-16).
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -109,6 +110,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 
+@functools.lru_cache(maxsize=256)
 def same_site(one: str, other: str) -> bool:
     """Whether two addresses are of one site: scheme and registrable domain (RFC 6265bis §5.2)."""
     a, b = urlsplit(one), urlsplit(other)
@@ -118,7 +120,8 @@ def same_site(one: str, other: str) -> bool:
         return True
     if re.fullmatch(r"[0-9.]+|.*:.*", a.hostname + b.hostname) or "." not in a.hostname:
         return False
-    # Only front ends on another host need the list of public suffixes, so only they pay for loading it.
+    # Only front ends on another host need the list of public suffixes, so only they pay for loading it: once, as
+    # every request asks.
     from publicsuffixlist import PublicSuffixList
 
     suffixes = PublicSuffixList()

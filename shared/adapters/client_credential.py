@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import jwt
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -97,7 +98,7 @@ class CertificateAssertion:
         try:
             key = load_pem_private_key(data, password=None)
             certificate = x509.load_pem_x509_certificate(data)
-        except ValueError as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: the key wants a password
             raise Misconfigured(
                 [
                     "AUTH_CLIENT_CERTIFICATE can't be read: it needs an unencrypted private key and its certificate, as PEM."

@@ -43,9 +43,9 @@ def check(
         raise InvalidIdToken("tid")
     at = now.timestamp()
     expires, not_before = claims.get("exp"), claims.get("nbf", 0)
-    if not isinstance(expires, int | float) or at > expires + _SKEW_S:
+    if not isinstance(expires, int | float) or not at <= expires + _SKEW_S:
         raise InvalidIdToken("exp")
-    if not isinstance(not_before, int | float) or at < not_before - _SKEW_S:
+    if not isinstance(not_before, int | float) or not at >= not_before - _SKEW_S:
         raise InvalidIdToken("nbf")
 
 

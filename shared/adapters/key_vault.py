@@ -97,9 +97,8 @@ class KeyVaultStore:
                 name = properties.name or ""
                 if not name.startswith(_SESSION):
                     continue
-                try:
-                    marks = record_format.from_tags(properties.tags or {})
-                except (ValueError, RecordTooNew):
+                marks = _marks(properties)
+                if marks is None:
                     log.warning("session_not_readable", vault=vault, session=name[:12])
                     continue
                 # A listing names no version. The empty one means "the newest" to the SDK's update.
@@ -139,25 +138,31 @@ class KeyVaultStore:
             wanted.setdefault(_ACCOUNT + entry.marks.account_hash, set()).add(entry.ref.name)
             if entry.marks.sid_hash:
                 wanted.setdefault(_SID + entry.marks.sid_hash, set()).add(entry.ref.name)
+        client = self._clients[vault]
         seen: dict[str, tuple[str, datetime]] = {}
-        async for page in _pages(self._clients[vault].list_properties_of_secrets(), "list indexes"):
+        foreign: set[str] = set()
+        async for page in _pages(client.list_properties_of_secrets(), "list indexes"):
             for properties in page:
                 name = properties.name or ""
                 if name.startswith((_ACCOUNT, _SID)):
                     seen[name] = ((properties.tags or {}).get("of", ""), properties.updated_on or listed_at)
+                elif name.startswith(_SESSION) and _marks(properties) is None:
+                    foreign.add(name)
         changed = 0
         for name in {*wanted, *seen}:
             of, updated_at = seen.get(name, ("", datetime.min.replace(tzinfo=UTC)))
-            names = sorted(wanted.get(name, ()))[-_INDEX_MOST:]
+            names = wanted.get(name, set())
             # An index written since the listing began may know sessions that the listing does not.
-            if (of == _fingerprint(names) and names) or updated_at >= listed_at - timedelta(seconds=60):
+            if (names and of == _fingerprint(names)) or updated_at >= listed_at - timedelta(seconds=60):
                 continue
-            if not names and of == _fingerprint(names):
-                if listed_at - updated_at > _EMPTY_FOR:
-                    await self._delete(self._clients[vault], name)
-                    changed += 1
-                continue
-            changed += await self._write_index(self._clients[vault], name, names)
+            if foreign and of:
+                # What a newer release wrote can't be read here, but signing out everywhere must still find it.
+                names = names | foreign.intersection(await self._read_index(client, name))
+            if of != _fingerprint(names):
+                changed += await self._write_index(client, name, names)
+            elif not names and listed_at - updated_at > _EMPTY_FOR:
+                await self._delete(client, name)
+                changed += 1
         return changed
 
     async def is_ready(self) -> None:
@@ -176,8 +181,7 @@ class KeyVaultStore:
     async def _index(self, ref: SessionRef, name: str) -> None:
         client = self._client(ref)
         try:
-            names = [*(await self._read_index(client, name)), ref.name][-_INDEX_MOST:]
-            await self._write_index(client, name, sorted(set(names)))
+            await self._write_index(client, name, {*(await self._read_index(client, name)), ref.name}, newest=ref.name)
         except BundleError as error:
             # The sweep repairs it from the tags; the sign-in itself has succeeded.
             log.warning("index_not_written", vault=ref.vault, error=error.code)

@@ -60,7 +60,8 @@ class Metadata:
                 return known
             try:
                 known = await self._fetch(authority)
-            except ProviderUnavailable:
+            except (ProviderUnavailable, Misconfigured):
+                # Even "no such tenant" is not believed of one that there was: it may be a proxy's word.
                 if known is None:
                     raise
             self._known[authority] = (self._clock.now(), known)

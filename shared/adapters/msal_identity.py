@@ -101,14 +101,12 @@ class MsalIdentity:
         answer = {"code": code, "state": attempt.state}
 
         def ask(app: Any, post: Callable[..., object]) -> dict[str, Any]:
-            result: dict[str, Any] = app.acquire_token_by_auth_code_flow(flow, answer, post=post)
+            # msal takes the claims out of the flow that it is given; a second round needs them again.
+            result: dict[str, Any] = app.acquire_token_by_auth_code_flow(dict(flow), answer, post=post)
             return result
 
         endpoints = await self._metadata.endpoints(authority)
-        try:
-            result, raw = await self._ask(endpoints, authority, ask)
-        except ValueError as error:  # msal's word for a nonce that does not match
-            raise InvalidIdToken("nonce") from error
+        result, raw = await self._ask(endpoints, authority, ask)
         claims = result.get("id_token_claims")
         if not isinstance(claims, Mapping):
             raise InvalidIdToken("missing")
@@ -149,7 +147,8 @@ class MsalIdentity:
         before, template, after = endpoints.issuer.partition("{tenantid}")
         if not template:
             return issuer == endpoints.issuer
-        return issuer.startswith(before) and issuer.endswith(after) and "/" not in issuer[len(before) : -len(after)]
+        tenant = issuer.removeprefix(before).removesuffix(after)
+        return issuer == before + tenant + after and tenant != "" and "/" not in tenant
 
     async def sign_out_url(self, account: Account | None, return_url: str, state: str) -> str:
         authority = account.authority if account else self._settings.tenant
@@ -180,10 +179,11 @@ class MsalIdentity:
                 answer = await self._send(captured)
             else:
                 raise Misconfigured(["msal no longer honours post=: install the pinned version."])
-            result = ask(app, partial(answered, answer))
             raw = _object(answer.text)
-            if "error" not in result and isinstance(raw.get("access_token"), str):
-                return result, raw
+            if not (isinstance(raw.get("error"), str) and raw["error"]):
+                if not isinstance(raw.get("access_token"), str) or not raw["access_token"]:
+                    raise ProviderUnavailable(f"token endpoint: HTTP {answer.status_code}, neither tokens nor an error")
+                return _read(partial(ask, app), answer, raw), raw
             refusal = _refusal(raw, answer.correlation_id)
             verdict = judge(refusal)
             if verdict.who is not Who.OPERATOR:
@@ -278,19 +278,34 @@ def _object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _read(
+    ask: Callable[[Callable[..., object]], dict[str, Any]], answer: Answer, raw: dict[str, Any]
+) -> dict[str, Any]:
+    """What msal makes of an answer with tokens; empty where it stumbles over one, which is told by the id token."""
+    # msal reckons with `refresh_in` and stumbles over one that is no number; it is read from `raw` here anyway.
+    text = json.dumps({name: value for name, value in raw.items() if name != "refresh_in"})
+    try:
+        return ask(partial(answered, Answer(answer.status_code, text)))
+    except RuntimeError:
+        # msal's word for a nonce that does not match; its text shows both.
+        raise InvalidIdToken("nonce") from None
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return {}
+
+
 def _seconds(value: object) -> int | None:
     try:
         seconds = int(value)  # type: ignore[call-overload]  # Microsoft has sent strings
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return seconds if 0 < seconds < 10_000_000 else None
 
 
-def _refusal(raw: Mapping[str, object], correlation_id: str) -> ProviderRefusal:
+def _refusal(raw: Mapping[str, Any], correlation_id: str) -> ProviderRefusal:
     codes = raw.get("error_codes")
     suberror, claims, theirs = raw.get("suberror"), raw.get("claims"), raw.get("correlation_id")
     return ProviderRefusal(
-        error=str(raw.get("error") or "invalid_answer")[:64],
+        error=raw["error"][:64],
         codes=tuple(c for c in codes if isinstance(c, int)) if isinstance(codes, list) else (),
         suberror=suberror if isinstance(suberror, str) else None,
         claims=claims if isinstance(claims, str) and len(claims) < 2000 else None,

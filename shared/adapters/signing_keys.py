@@ -32,7 +32,7 @@ class SigningKeys:
         """Raises InvalidIdToken, ProviderUnavailable."""
         try:
             header = jwt.get_unverified_header(token) if len(token) <= _TOKEN_MOST else {}
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, ValueError) as error:
             raise InvalidIdToken("form") from error
         if header.get("alg") != "RS256":
             raise InvalidIdToken("alg")
@@ -77,4 +77,8 @@ class SigningKeys:
         keys = document.get("keys") if isinstance(document, dict) else None
         if not isinstance(keys, list):
             raise ProviderUnavailable("identity provider keys: not usable")
-        return {key["kid"]: key for key in keys if isinstance(key, dict) and key.get("kty") == "RSA" and "kid" in key}
+        return {
+            key["kid"]: key
+            for key in keys
+            if isinstance(key, dict) and key.get("kty") == "RSA" and isinstance(key.get("kid"), str)
+        }

@@ -24,6 +24,7 @@ p{margin:0 0 1.25rem}
 .go a+a{color:var(--accent)}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 details{margin-top:1.5rem;font-size:.9rem;overflow-wrap:anywhere}
+summary{padding:.3rem 0;cursor:pointer}
 dt{font-weight:600}dd{margin:0 0 .5rem}
 @media (max-width:36rem){main{margin:0;min-height:100vh;border:0;border-radius:0}}
 """
@@ -31,7 +32,7 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 
 
 def error_page(
-    code: str, ref: str, *, language: str, again_url: str, back_url: str, only: str | None, status: int = 200
+    code: str, ref: str, *, language: str, again_url: str, back_url: str, only: str | None = None, status: int = 200
 ) -> Answer:
     """`code` and `ref` are checked by the caller; addresses are checked against the allowed origins.
 

@@ -6,6 +6,7 @@ compare-and-swap, so a claim in the tags (write, wait, read back) makes that rar
 A claim runs out by itself: an instance that is killed blocks nobody for longer than CLAIM_S.
 """
 
+import asyncio
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ CLAIM_S = 60
 
 _SETTLE_S = 0.2
 _LOOK_AGAIN_S = 0.5
+_PATIENCE_S = 2.0
 
 
 class Claims:
@@ -38,9 +40,13 @@ class Claims:
             return await self._others(stored), False
         until = int(self._clock.now().timestamp()) + CLAIM_S
         mine = f"{secrets.token_hex(8)}.{until}"
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         await self._store.annotate(stored.ref, stored.version, replace(stored.record.marks, claim=mine))
-        # Two that claim at the same moment overwrite each other: whose claim is left has won.
-        await self._clock.sleep(_SETTLE_S)
+        # Two that claim at the same moment overwrite each other: whose claim is left has won. A write that was slow may
+        # have landed on a claim that had been read back already: its owner is renewing by now, so give it time.
+        slow = loop.time() - began > _SETTLE_S
+        await self._clock.sleep(_PATIENCE_S if slow else _SETTLE_S)
         back = await self._store.load(stored.ref)
         return back, back.version == stored.version and back.record.marks.claim == mine
 

@@ -4,6 +4,8 @@ Never more than five calls at once for one user, as OneNote allows ("Microsoft G
 """
 
 import asyncio
+import base64
+import json
 import re
 from collections import OrderedDict
 from urllib.parse import unquote
@@ -20,6 +22,7 @@ _PATH = re.compile(
     re.IGNORECASE,
 )
 _TRICKS = re.compile(r"%2f|%5c|%00|%0a|%0d|%25|//|\\|[\x00-\x20\x7f]", re.IGNORECASE)
+_CLAIMS = re.compile(r'\bclaims="([A-Za-z0-9+/_=-]{1,2700})"')
 _AT_ONCE = 5
 _WAIT_MOST_S = 5.0
 _WAIT_S = 2.0
@@ -47,6 +50,7 @@ class NotesCalls:
             if answer.status != 401:
                 return stored, answer
             if _wants_claims(answer):
+                await self._engine.challenged(stored, _claims(answer))
                 raise ReauthRequired("claims_required")
             if not _about_the_token(answer):
                 return stored, answer
@@ -87,6 +91,19 @@ def check_path(path: str) -> None:
 
 def _wants_claims(answer: NotesAnswer) -> bool:
     return "insufficient_claims" in answer.headers.get("www-authenticate", "")
+
+
+def _claims(answer: NotesAnswer) -> str | None:
+    """The claims of a challenge, as JSON ("Claims challenges, claims requests and client capabilities")."""
+    match = _CLAIMS.search(answer.headers.get("www-authenticate", ""))
+    if match is None:
+        return None
+    text = match[1].replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        claims = base64.b64decode(text + "=" * (-len(text) % 4)).decode()
+        return claims if isinstance(json.loads(claims), dict) else None
+    except ValueError:
+        return None
 
 
 def _about_the_token(answer: NotesAnswer) -> bool:

@@ -93,6 +93,14 @@ class Engine:
         refused = stored.record.grant.access_token
         return await self._renewed(stored, lambda s: s.record.grant.access_token != refused)
 
+    async def challenged(self, stored: Stored, claims: str | None) -> None:
+        """OneNote takes no token of this person's until a sign-in has shown `claims` to the provider (R-13)."""
+        log.event("claims_challenge", session=stored.ref.name[:12])
+        try:
+            await self._mark(stored, "claims_required", claims)
+        except (SessionUnknown, SessionEnded):
+            self._sessions.end(stored.ref)
+
     async def renew_due(self, ref: SessionRef, due_at: datetime) -> bool:
         """Renew for the timer; False when somebody else has by now. Raises as `usable` does."""
         before = await self._sessions.newest(ref)
@@ -286,13 +294,6 @@ class Engine:
         return True
 
     async def _dead(self, stored: Stored, verdict: Verdict, refused: ProviderRefused) -> None:
-        marks = replace(
-            stored.record.marks,
-            health=Health.REAUTH_REQUIRED,
-            reason=verdict.reason,
-            claims=verdict.claims,
-            claim=None,
-        )
         log.event(
             "grant_refused",
             session=stored.ref.name[:12],
@@ -300,6 +301,10 @@ class Engine:
             codes=[str(code) for code in refused.refusal.codes],
             correlation_id=refused.refusal.correlation_id,
         )
+        await self._mark(stored, verdict.reason, verdict.claims)
+
+    async def _mark(self, stored: Stored, reason: str, claims: str | None) -> None:
+        marks = replace(stored.record.marks, health=Health.REAUTH_REQUIRED, reason=reason, claims=claims, claim=None)
         self._sessions.put(replace(stored, record=replace(stored.record, marks=marks)))
         try:
             await self._store.annotate(stored.ref, stored.version, marks)

@@ -48,7 +48,7 @@ class Sessions:
             try:
                 return self._alive(await self._load_once(ref))
             except SessionUnknown:
-                if wait_s is None:
+                if wait_s is None or ref in self._ended:
                     raise NotSignedIn from None
                 await self._clock.sleep(wait_s)
         raise AssertionError("unreachable")

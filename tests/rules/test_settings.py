@@ -353,6 +353,15 @@ def test_a_front_end_on_another_site_is_noticed() -> None:
     assert read(FRONTEND_ORIGINS="https://notes.example:8443,https://app.other.example").cross_site
 
 
+def test_sites_are_compared_once_and_not_at_every_request() -> None:
+    """The list of public suffixes takes 40 ms to read, and every request asks for the cookie's SameSite."""
+    settings = read(FRONTEND_ORIGINS="https://app.notes.example")
+    assert not settings.cross_site
+    before = same_site.cache_info().misses
+    assert [settings.cross_site for _ in range(100)] == [False] * 100
+    assert same_site.cache_info().misses == before
+
+
 # The timer, the environment -----------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.errors import BadRequest, NotesUnavailable, NotSignedIn, ProviderUnavailable, ReauthRequired
-from shared.model import Flow, NotesCall
+from shared.model import Flow, Health, NotesCall
 from shared.usecases.notes import check_path
 from tests.doubles.identity import work_account
 from tests.doubles.notes import answer, graph_error
@@ -87,7 +87,7 @@ async def test_a_refusal_with_a_reason_of_onenotes_own_is_handed_on(world: World
 
 
 async def test_a_claims_challenge_asks_for_a_sign_in(world: World) -> None:
-    """R-10: no renewal satisfies it."""
+    """R-10, R-13: no renewal satisfies it; the session says so."""
     session = await world.signed_in()
     challenge = 'Bearer error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="'
     world.notes.usual = graph_error(401, "InvalidAuthenticationToken", www_authenticate=challenge)
@@ -95,6 +95,9 @@ async def test_a_claims_challenge_asks_for_a_sign_in(world: World) -> None:
         await world.here.notes.send(session.ref, FIVE)
     assert caught.value.reason == "claims_required"
     assert len(world.notes.sent) == 1
+    marks = (await world.here.sessions.newest(session.ref)).record.marks
+    assert (marks.health, marks.reason) == (Health.REAUTH_REQUIRED, "claims_required")
+    assert marks.claims == '{"access_token":{}}'  # the next sign-in shows them to the provider
 
 
 async def test_a_refused_token_of_the_token_flow_asks_for_a_sign_in(world: World) -> None:

@@ -6,6 +6,7 @@ from shared.model import Account, Flow, Health, Marks, Record, SessionId, Stored
 from shared.ports import SessionStore
 from shared.schedule import Policy, due_at
 from shared.usecases.accounts import Accounts
+from shared.usecases.claims import Claims
 from shared.usecases.notes import NotesCalls
 from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
@@ -28,7 +29,8 @@ class Instance:
     def __init__(self, world: "World", store: SessionStore) -> None:
         clock, identity = world.clock, world.identity
         self.sessions = Sessions(store, clock, POLICY, cache_s=CACHE_S)
-        self.engine = Engine(store, self.sessions, identity, clock, POLICY)
+        claims = Claims(store, clock) if identity.strict else None
+        self.engine = Engine(store, self.sessions, identity, clock, POLICY, claims)
         self.sign_out = SignOut(store, self.sessions, identity, clock)
         self.accounts = Accounts(store, self.sessions, self.engine, self.sign_out)
         self.notes = NotesCalls(world.notes, self.engine, clock)
