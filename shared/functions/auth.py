@@ -92,7 +92,7 @@ async def error(call: Call) -> Answer:
     """The friendly page, rendered from `code`; it shows nothing that came in the address."""
     code = call.query.one("code", most=64) or "internal_error"
     ref = call.query.one("ref", most=64) or ""
-    known = code if code in EN else "internal_error"
+    known = code if code in EN and "." not in code else "internal_error"
     return_to = safe_return(call.settings, call.query.one("return_to")) or call.settings.default_return_url
     return pages.error_page(
         known,

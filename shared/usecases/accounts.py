@@ -65,6 +65,10 @@ class Accounts:
         )
         last: BundleError = NotSignedIn()
         for stored in living:
+            if stored.record.marks.health is Health.REAUTH_REQUIRED:
+                # Even while its access token still lives: a job that is told early can have the person asked early.
+                last = ReauthRequired(stored.record.marks.reason or "sign_in_again")
+                continue
             try:
                 usable = await self._engine.usable(stored.ref, min_validity_s=min_validity_s)
             except NotSignedIn:

@@ -97,12 +97,14 @@ class Bundle:
         form: Mapping[str, str] | None = None,
         body: bytes = b"",
         route: Mapping[str, str] | None = None,
-        **query: str,
+        query: Mapping[str, str] | None = None,
+        **more: str,
     ) -> Reply:
         sent = {"cookie": "; ".join(f"{k}={v}" for k, v in self.jar.items())} if self.jar else {}
         if form is not None:
             sent["content-type"] = "application/x-www-form-urlencoded"
             body = urlencode(form).encode()
+        query = {**(query or {}), **more}
         url = f"http://10.0.0.1/api/{path or name}" + (f"?{urlencode(query)}" if query else "")
         request = func.HttpRequest(
             method, url, headers={**sent, **(headers or {})}, params=query, route_params=route, body=body

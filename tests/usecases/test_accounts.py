@@ -80,6 +80,14 @@ async def test_when_the_freshest_turns_out_dead_the_next_is_tried(world: World) 
     assert usable.ref == old.ref
 
 
+async def test_a_job_is_told_that_the_person_must_act_while_the_old_token_still_lives(world: World) -> None:
+    """R-18: 409 with the health, as early as it is known."""
+    session = await world.signed_in(health=Health.REAUTH_REQUIRED, reason="consent_revoked")
+    with pytest.raises(ReauthRequired) as raised:
+        await world.here.accounts.token(session.record.account.home_account_id, min_validity_s=120)
+    assert raised.value.reason == "consent_revoked"
+
+
 async def test_a_person_who_must_act_is_told_apart_from_an_unknown_account(world: World) -> None:
     """R-18: 409 with the reason against 404."""
     session = await world.signed_in(lives_s=0, health=Health.REAUTH_REQUIRED, reason="password_changed")
