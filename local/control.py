@@ -28,6 +28,9 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _FARTHEST_S = 3650 * 86_400  # ten years: beyond, certificates and cookies end for reasons of their own
 
 _REFUSAL = frozenset({"username", "error", "codes", "suberror", "claims", "at", "until_sign_in"})
+_SWITCHES = frozenset(
+    {"provisioning", "notebook_limit", "too_many_items", "calls_per_minute", "calls_at_once", "claims_challenge"}
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = dict[str, Any]
@@ -60,6 +63,7 @@ class Control:
         app.router.add_post("/refuse", self.refuse)
         app.router.add_delete("/refuse", self.stop_refusing)
         app.router.add_post("/behaviour", self.behaviour)
+        app.router.add_post("/onenote", self.onenote)
         app.router.add_post("/faults", self.add_fault)
         app.router.add_delete("/faults", self.clear_faults)
         app.router.add_post("/reset", self.reset)
@@ -156,6 +160,17 @@ class Control:
         unknown = sorted(name for name in wanted if name.startswith("_") or not hasattr(target, name))
         if unknown:
             raise ControlError(f"the identity provider has no behaviour {', '.join(unknown)}")
+        for name, value in wanted.items():
+            setattr(target, name, value)
+        return web.json_response({})
+
+    async def onenote(self, request: web.Request) -> web.Response:
+        """`{"username": …}` and attributes of OneNote's Switches: how it treats that person from now on."""
+        wanted = await _body(request)
+        username = wanted.pop("username", None)
+        if not isinstance(username, str) or not wanted.keys() <= _SWITCHES:
+            raise ControlError(f"there must be a username and of {', '.join(sorted(_SWITCHES))} what is to change")
+        target = self._services.onenote.switches(username)
         for name, value in wanted.items():
             setattr(target, name, value)
         return web.json_response({})

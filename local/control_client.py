@@ -61,6 +61,10 @@ class ControlClient:
     async def behaviour(self, **attributes: Any) -> None:
         await self._call("POST", "behaviour", attributes)
 
+    async def onenote(self, username: str, **switches: Any) -> None:
+        """`switches`: attributes of OneNote's Switches, such as `provisioning`, `calls_per_minute`."""
+        await self._call("POST", "onenote", {"username": username, **switches})
+
     async def fault(self, service: str, action: str, **fields: Any) -> None:
         await self._call("POST", "faults", {"service": service, "action": action, **fields})
 

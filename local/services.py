@@ -4,6 +4,7 @@ Identity provider, Key Vaults, managed-identity endpoint and OneNote. Knows neit
 demo page.
 """
 
+import contextlib
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from local.app_certificate import AppCertificate
 from local.faults import Faults
 from local.identity_provider import AccessToken, IdentityProvider
 from local.key_vault import KeyVault
@@ -24,14 +26,15 @@ CLIENT_ID = "5e3ce6c0-2b1f-4448-8285-4b75aa91e6d9"
 
 class Services:
     """The services on free ports. `folder` keeps the throw-away authority, `public_url` is where the bundle
-    is.
+    is. `app_certificate` (PEM) is what the app registration knows beside the secret, if anything.
 
     `reset` puts new ones in place of identity provider, vaults and OneNote. The managed-identity endpoint
     stays: the bundle caches its tokens, as it does in Azure.
     """
 
-    def __init__(self, *, folder: Path, vaults: int) -> None:
+    def __init__(self, *, folder: Path, vaults: int, app_certificate: str | None = None) -> None:
         self.authority = make_authority(folder)
+        self._app_certificate_pem = app_certificate
         self._client_secret = secrets.token_urlsafe(24)
         self._identity_header = secrets.token_hex(16)
         tls = self.authority.context
@@ -41,6 +44,7 @@ class Services:
         self._vaults = [Listener(tls=tls) for _ in range(vaults)]
         self._managed_identity = Listener()
         self._public_url = ""
+        self._app_certificate: AppCertificate | None = None
         self.managed_identity = ManagedIdentity(header=self._identity_header)
 
     @property
@@ -82,6 +86,11 @@ class Services:
     async def start(self, public_url: str) -> None:
         """Serve everything, in its seeded state."""
         self._public_url = public_url
+        if self._app_certificate_pem:
+            url = self._identity_back.url()
+            # What can't be read is nothing to know: the bundle says what is wrong with its setting.
+            with contextlib.suppress(ValueError):
+                self._app_certificate = AppCertificate(self._app_certificate_pem, client_id=CLIENT_ID, provider_url=url)
         await self._managed_identity.serve(self.managed_identity.make_app())
         await self.reset()
 
@@ -141,7 +150,11 @@ class Services:
             yield listener, vault.make_app()
 
     def _accepts_assertion(self, assertion: str) -> bool:
-        """A managed identity as the app's credential ("Configure an application to trust a managed identity")."""
+        """A managed identity as the app's credential ("Configure an application to trust a managed identity"), or
+        the app's certificate.
+        """
+        if self._app_certificate is not None and self._app_certificate.accepts(assertion):
+            return True
         return self.managed_identity.accepts(assertion, "api://AzureADTokenExchange")
 
     def _token(self, token: str) -> AccessToken | None:

@@ -79,7 +79,8 @@ class Stack:
 
     async def _start(self) -> None:
         folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="onenote-auth-")))
-        services = Services(folder=folder, vaults=self._options.vaults)
+        certificate = self._options.settings.get("AUTH_CLIENT_CERTIFICATE")
+        services = Services(folder=folder, vaults=self._options.vaults, app_certificate=certificate)
         self._exits.push_async_callback(services.close)
         tls = services.authority.context if self._options.https else None
         front = Listener(self._options.port, tls=tls, runner=lambda app: HostRunner(app, shutdown_timeout=1))

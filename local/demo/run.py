@@ -3,7 +3,9 @@
 import asyncio
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from local.browser import Browser, BrowserError
 from local.control_client import ControlClient
@@ -62,8 +64,14 @@ async def _walk(stack: StackProcess, walks: Sequence[Walk]) -> None:
             await control.reset()
             async with Browser(stack.url) as browser:
                 visit = Visit(stack, control, browser)
-                await walk.steps(visit)
-                visit.end()
+                try:
+                    await walk.steps(visit)
+                    visit.end()
+                except (LookupError, TypeError, ValueError) as error:
+                    # An answer of another shape than the step takes for granted: the line that broke says which.
+                    where = traceback.extract_tb(error.__traceback__)[-1]
+                    seen = f"{type(error).__name__}: {error} at {Path(where.filename).name}:{where.lineno}"
+                    raise StepFailed(visit.last_step, "an answer that can be read", seen) from error
 
 
 def _table(rows: Mapping[str, str], walked: Sequence[Walk]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.browser import Answer, Browser
-from local.browser.sign_in import sign_in
+from local.browser.sign_in import open_sign_in, sign_in, sign_in_on
 from local.control_client import ControlClient
 from local.demo.pages import Shown, read
 from local.demo.secrets_held import holds_token, token_strings
@@ -58,6 +58,11 @@ class Visit:
         self._steps.append(Step(name))
         return self._steps[-1]
 
+    @property
+    def last_step(self) -> str:
+        """What was begun last, for messages."""
+        return self._steps[-1].name if self._steps else "before the first step"
+
     def end(self) -> None:
         """Raises StepFailed for a step that was begun and not ended."""
         for step in self._steps:
@@ -74,6 +79,13 @@ class Visit:
         if page.status != 200 or page.fragment or not page.url.startswith(query.get("return_to", self.home)):
             raise StepFailed(f"sign in {username}", "back in the app, no error in the address", page.url)
         return page
+
+    async def sign_in_by_hand(
+        self, account: str, username: str, browser: Browser | None = None, **query: str
+    ) -> Answer:
+        """A whole sign-in wherever it leads: to an error page, or to the provider's page that waits to be sent on."""
+        visitor = browser or self.browser
+        return await sign_in_on(visitor, await open_sign_in(visitor, account, **query), username)
 
     async def session(self, browser: Browser | None = None, return_to: str = "") -> dict[str, Any]:
         """What `/api/auth/session` says; with `return_to`, its links come back there."""

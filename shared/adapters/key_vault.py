@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from azure.core.async_paging import AsyncItemPaged
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
+from azure.keyvault.secrets import SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
 from shared import log
@@ -181,7 +182,8 @@ class KeyVaultStore:
     async def _index(self, ref: SessionRef, name: str) -> None:
         client = self._client(ref)
         try:
-            await self._write_index(client, name, {*(await self._read_index(client, name)), ref.name}, newest=ref.name)
+            others = await self._read_index(client, name)
+            await self._write_index(client, name, {*others[1 - _INDEX_MOST :], ref.name})
         except BundleError as error:
             # The sweep repairs it from the tags; the sign-in itself has succeeded.
             log.warning("index_not_written", vault=ref.vault, error=error.code)
@@ -204,12 +206,12 @@ class KeyVaultStore:
             return []
         return [n for n in names if isinstance(n, str) and n.startswith(_SESSION)] if isinstance(names, list) else []
 
-    async def _write_index(self, client: SecretClient, name: str, names: Sequence[str]) -> bool:
+    async def _write_index(self, client: SecretClient, name: str, names: Collection[str]) -> bool:
         try:
             async with sdk_errors("write index"):
                 await client.set_secret(
                     name,
-                    json.dumps(list(names)),
+                    json.dumps(sorted(names)[-_INDEX_MOST:]),
                     content_type=_CONTENT_TYPE,
                     tags={"v": str(record_format.VERSION), "of": _fingerprint(names)},
                 )
@@ -246,6 +248,14 @@ async def _pages[T](listing: AsyncItemPaged[T], doing: str) -> AsyncIterator[lis
         except StopAsyncIteration:
             return
         yield page
+
+
+def _marks(properties: SecretProperties) -> Marks | None:
+    """What a session's tags say; None for what another release, or somebody else, wrote."""
+    try:
+        return record_format.from_tags(properties.tags or {})
+    except (ValueError, RecordTooNew):
+        return None
 
 
 def _fingerprint(names: Collection[str]) -> str:

@@ -69,7 +69,7 @@ async def callback(call: Call) -> Answer:
     attempt, clear = await call.cookies.attempt(state or "", call.sent)
     try:
         if attempt is None:
-            raise SignInFailed("attempt_unknown")
+            raise SignInFailed("attempt_spent" if call.parts.sign_in.was_spent(state) else "attempt_unknown")
         if error:
             refusal = ProviderRefusal(error=error[:64], codes=_codes(fields.one("error_description")))
             raise call.parts.sign_in.refused(attempt, refusal)
@@ -147,7 +147,7 @@ def blueprint(parts_now: PartsNow) -> func.Blueprint:
         (
             Route(name="auth_login", path="auth/login", methods=("GET",), handler=login, pages=True),
             Route(name="auth_callback", path="auth/callback", methods=("GET", "POST"), handler=callback, pages=True),
-            Route(name="auth_error", path="auth/error", methods=("GET",), handler=error),
+            Route(name="auth_error", path="auth/error", methods=("GET",), handler=error, pages=True),
             Route(name="auth_logout", path="auth/logout", methods=("GET", "POST"), handler=logout, pages=True),
             Route(
                 name="auth_frontchannel_logout",

@@ -214,6 +214,10 @@ class SignIn:
         self._spend(attempt)
         return self._refused(attempt, refusal)
 
+    def was_spent(self, state: str | None) -> bool:
+        """Whether an attempt of that state came back to this process before: the back button, most often."""
+        return state in self._spent
+
     def _refused(self, attempt: Attempt, refusal: ProviderRefusal) -> SignInFailed:
         verdict = verdicts.judge(refusal)
         codes = [str(code) for code in refusal.codes]

@@ -4,11 +4,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import ClientSession
+from hypothesis import settings
 
 from local.listen import Listener
 from local.tls import LocalAuthority, make_authority
 from shared.adapters.http import open_session
 from tests.doubles.clock import ManualClock
+
+# A busy machine is slow, not wrong.
+settings.register_profile("adapters", deadline=None)
+settings.load_profile("adapters")
 
 
 @pytest.fixture(scope="session")

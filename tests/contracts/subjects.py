@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.identity.aio import ManagedIdentityCredential
 from azure.keyvault.secrets.aio import SecretClient
 
 from local.key_vault import KeyVault
@@ -20,12 +19,20 @@ from shared.adapters.http import open_session
 from shared.adapters.key_ring import KeyVaultKeyRing
 from shared.adapters.key_vault import KeyVaultStore
 from shared.adapters.vault_client import open_client
+from shared.adapters.workload import open_credential
 from shared.model import SessionRef
 from shared.ports import KeyRing, SessionStore
+from shared.settings import read_settings
 from tests.doubles.clock import START, ManualClock
 from tests.doubles.memory import MemoryKeyRing, MemoryStore
 
 LABELS = ("north", "south")
+SETTINGS = {
+    "AUTH_CLIENT_ID": "the-app",
+    "AUTH_CLIENT_SECRET": "the secret",
+    "PUBLIC_BASE_URL": "https://app.example",
+    "TOKEN_VAULT_URLS": "https://vault.example",
+}
 
 
 class StoreSubject(ABC):
@@ -102,7 +109,8 @@ async def vault_clients(
         monkeypatch.setenv("IDENTITY_ENDPOINT", door.url())
         monkeypatch.setenv("IDENTITY_HEADER", "the identity header")
         http = await stack.enter_async_context(open_session(str(authority.bundle), total_s=10))
-        credential = ManagedIdentityCredential(transport=AioHttpTransport(session=http, session_owner=False))
+        settings = read_settings(SETTINGS | {"IDENTITY_ENDPOINT": door.url()})
+        credential = open_credential(settings, AioHttpTransport(session=http, session_owner=False))
         clients: dict[str, SecretClient] = {}
         vaults: dict[str, KeyVault] = {}
         for label in labels:

@@ -289,6 +289,23 @@ class SessionStoreContract:
         assert late in await subject.store.by_account(ALEX)
         assert late in await subject.store.by_sid(ALEX_SID)
 
+    async def test_a_repair_keeps_what_a_newer_release_wrote(self, subject: StoreSubject) -> None:
+        """R-12: after a rollback, signing out everywhere still ends the sessions that can't be read here."""
+        newer, ended, living = new_ref(NORTH), new_ref(NORTH), new_ref(NORTH)
+        for ref in (newer, ended, living):
+            await subject.store.create(ref, record(subject.now()))
+        await subject.put_raw(newer, json.dumps({"v": 2}), {"v": "2"})
+        await subject.store.delete(ended)
+        subject.advance(2 * MINUTE)
+        assert await repaired(subject, NORTH) == 2
+        assert set(await subject.store.by_account(ALEX)) == {newer, living}
+        assert set(await subject.store.by_sid(ALEX_SID)) == {newer, living}
+        subject.advance(2 * MINUTE)
+        assert await repaired(subject, NORTH) == 0
+        await subject.store.delete(newer)
+        assert await repaired(subject, NORTH) == 2
+        assert list(await subject.store.by_account(ALEX)) == [living]
+
     async def test_an_empty_index_is_kept_for_days_then_removed(self, subject: StoreSubject) -> None:
         """Deleting it at once would make the same person's next sign-in meet a name in deletion."""
         ref = new_ref(NORTH)

@@ -214,13 +214,9 @@ class MemoryStore(Switches):
             await self.before("entries", vault)
             page = self._page(vault, last)
             for name in page:
-                if not name.startswith(_SESSION):
-                    continue
-                try:
+                if name.startswith(_SESSION) and self._ours(vault, name):
                     marks = record_format.from_tags(self._vaults[vault][name].current.tags)
-                except (ValueError, RecordTooNew):
-                    continue
-                yield Entry(ref=SessionRef(vault=vault, name=name), version="", marks=marks)
+                    yield Entry(ref=SessionRef(vault=vault, name=name), version="", marks=marks)
             if len(page) < _PAGE:
                 return
             last = page[-1]
@@ -254,9 +250,13 @@ class MemoryStore(Switches):
             if entry.marks.sid_hash:
                 wanted.setdefault(_SID + entry.marks.sid_hash, set()).add(entry.ref.name)
         there = {name for name in self._page(vault, "", None) if name.startswith((_ACCOUNT, _SID))}
+        foreign = {
+            name for name in self._page(vault, "", None) if name.startswith(_SESSION) and not self._ours(vault, name)
+        }
         changed = 0
         for name in {*wanted, *there}:
             secret, names = self._vaults[vault].get(name), wanted.get(name, set())
+            names = names | foreign.intersection(self._read_index(vault, name))
             if secret and secret.updated_at >= listed_at - _JUST_WRITTEN:
                 continue
             if name in there and set(self._read_index(vault, name)) == names:
@@ -288,6 +288,13 @@ class MemoryStore(Switches):
 
     async def _before_each_vault(self, operation: str) -> None:
         await asyncio.gather(*(self.before(operation, vault) for vault in self._vaults))
+
+    def _ours(self, vault: str, name: str) -> bool:
+        try:
+            record_format.from_tags(self._vaults[vault][name].current.tags)
+        except (ValueError, RecordTooNew):
+            return False
+        return True
 
     def _write(self, ref: SessionRef, record: Record) -> Stored:
         tags = record_format.to_tags(record.marks)

@@ -38,6 +38,8 @@ async def test_a_name_that_an_attacker_points_here_is_refused(stack: StackProces
         ("revoke", {}),
         ("behaviour", {"no_such": 1}),
         ("behaviour", {"__class__": 1}),
+        ("onenote", {}),
+        ("onenote", {"username": "ada@outlook.example", "_running": 1}),
         ("faults", {"service": "nobody", "action": "status"}),
         ("faults", {"service": "graph"}),
         ("faults", {"service": "graph", "action": "status", "colour": "red"}),

@@ -1,6 +1,7 @@
 """What goes wrong in real life, over HTTP: the provider's refusals, a vault that is away, OneNote's own failures."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping
 
@@ -489,7 +490,7 @@ async def test_a_claims_challenge_of_graph_asks_for_a_sign_in_and_no_refresh(
     """R-13: a refreshed token would be refused again."""
     await sign_in(browser, "work", WORK_USER)
     calls = await token_calls(control)
-    challenge = 'Bearer error="insufficient_claims", claims="e30="'
+    challenge = f'Bearer error="insufficient_claims", claims="{base64.b64encode(CLAIMS.encode()).decode()}"'
     await control.fault(
         "graph", "status", status=401, headers={"WWW-Authenticate": challenge}, body=onenote_error("Invalid")
     )
@@ -497,6 +498,10 @@ async def test_a_claims_challenge_of_graph_asks_for_a_sign_in_and_no_refresh(
     assert (answer.status, answer.json()["reason"]) == (401, "claims_required")
     assert answer.json()["reconnect_url"].startswith(browser.base_url + "/api/auth/login")
     assert await token_calls(control) == calls
+    health = await health_of(browser)
+    assert (health["state"], health["reason"]) == ("reauth_required", "claims_required")
+    login = await browser.request("GET", str(health["reconnect_url"]))
+    assert Answer(login.headers["location"], 302, {}, "").query["claims"] == CLAIMS
     page = await browser.goto(answer.json()["reconnect_url"])
     await sign_in_on(browser, page, WORK_USER)
     assert (await browser.fetch(NOTEBOOKS)).status == 200

@@ -1,0 +1,75 @@
+"""One stack for all attacks, with every switch on that opens a route; seeded anew for each module.
+
+Not for each test: a session that lives through a whole module shows that no attack touches it.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from local.browser import Browser
+from local.control_client import ControlClient
+from local.process import StackProcess
+from tests.attacks.victim import Victim
+from tests.attacks.wire import Wire
+from tests.stack.conftest import ONCE_A_YEAR
+
+LISTED_ORIGIN = "http://localhost:5173"
+"""A front end on another port: another origin, the same site, so that the session's cookie stays Lax."""
+
+SETTINGS = {
+    "REFRESH_SCHEDULE": ONCE_A_YEAR,
+    "AUTH_ALLOW_TOKEN_FLOW": "true",
+    "AUTH_EXPOSE_ACCESS_TOKEN": "true",
+    "AUTH_OPERATOR_TOKENS": "true",
+    "FRONTEND_ORIGINS": LISTED_ORIGIN,
+}
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[StackProcess]:
+    settings = [f"{name}={value}" for name, value in SETTINGS.items()]
+    with StackProcess(*(part for setting in settings for part in ("--set", setting))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def said(stack: StackProcess) -> list[str]:
+    """Whatever must not show in the stack's log, as the module goes along."""
+    return []
+
+
+@pytest.fixture
+async def control(stack: StackProcess) -> AsyncIterator[ControlClient]:
+    async with ControlClient(stack.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def wire(stack: StackProcess) -> AsyncIterator[Wire]:
+    async with Wire(stack.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def victim(stack: StackProcess, control: ControlClient) -> AsyncIterator[Victim]:
+    """A person who is signed in; `assert_untouched` at the end of each test."""
+    await control.reset()
+    async with Browser(stack.url) as browser:
+        signed_in = await Victim.sign_in(browser, control)
+        yield signed_in
+        await control.clear_faults()
+        await signed_in.assert_untouched()
+
+
+@pytest.fixture
+async def browser(stack: StackProcess, control: ControlClient) -> AsyncIterator[Browser]:
+    async with Browser(stack.url) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+async def attacker(stack: StackProcess) -> AsyncIterator[Browser]:
+    """Somebody else's browser."""
+    async with Browser(stack.url) as fresh:
+        yield fresh
