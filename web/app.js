@@ -43,7 +43,8 @@ const $ = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.get
 /** An answer that is not a success: `title` and `detail` are written for people (RFC 9457). */
 class Problem extends Error {
   constructor(status, body) {
-    super(body.detail || body.title || 'Something went wrong.')
+    // OneNote's own errors pass as they are; `explanation` says them in plain words.
+    super(body.explanation?.detail || body.detail || body.title || 'Something went wrong.')
     this.status = status
     this.code = body.code || ''
     this.title = body.title || 'That did not work'

@@ -78,7 +78,7 @@ async def _lost_ways(visit: Visit) -> None:
     step.done("the demo page")
     step = visit.step("the same answer again, by the back button")
     again = await visit.browser.submit(page, answer)
-    shown = visit.error_page(step, again, "attempt_unknown")
+    shown = visit.error_page(step, again, "attempt_spent")
     step.check((await visit.session())["signed_in"], "still signed in", await visit.session())
     step.done(str(shown))
     step = visit.step("a quarter of an hour too late")

@@ -116,7 +116,7 @@ class MsalIdentity:
 
     async def accept(self, answer: TokenAnswer, attempt: Attempt) -> SignedIn:
         endpoints = await self._metadata.endpoints(attempt.authority)
-        claims = await self._keys.verified(answer.id_token, endpoints, self._settings.client_id)
+        claims = await self._keys.verified(answer.id_token, endpoints)
         id_token.check_at_hash(claims, answer.access_token)
         self._check(claims, endpoints, attempt, attempt.authority)
         raw = {"access_token": answer.access_token, "expires_in": answer.expires_in, "scope": answer.scope}
@@ -186,7 +186,8 @@ class MsalIdentity:
                 return _read(partial(ask, app), answer, raw), raw
             refusal = _refusal(raw, answer.correlation_id)
             verdict = judge(refusal)
-            if verdict.who is not Who.OPERATOR:
+            # The endpoint of personal accounts may not take a code from `common`: sign-in has a way on for that.
+            if verdict.who is not Who.OPERATOR or verdict.reason == "wrong_authority":
                 raise ProviderRefused(refusal)
             if again and refusal.error == "invalid_client" and self._credential.forget():
                 continue

@@ -28,7 +28,7 @@ class SigningKeys:
         self._known: dict[str, tuple[datetime, dict[str, dict[str, Any]]]] = {}
         self._lock = asyncio.Lock()
 
-    async def verified(self, token: str, endpoints: Endpoints, client_id: str) -> Mapping[str, Any]:
+    async def verified(self, token: str, endpoints: Endpoints) -> Mapping[str, Any]:
         """Raises InvalidIdToken, ProviderUnavailable."""
         try:
             header = jwt.get_unverified_header(token) if len(token) <= _TOKEN_MOST else {}
@@ -42,9 +42,8 @@ class SigningKeys:
                 token,
                 jwt.PyJWK(key).key,
                 algorithms=["RS256"],
-                audience=client_id,
-                # Times are checked against our clock with the other claims.
-                options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},
+                # The claims are checked together in `id_token`, the times against our own clock.
+                options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
             )
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise InvalidIdToken("signature") from error

@@ -33,6 +33,7 @@ TOKEN_MOST = 16_000
 _PROMPTS = ("none", "login", "consent", "select_account")
 _HINT = re.compile(r"[^\s<>\"']{1,320}")
 _AADSTS = re.compile(r"\AAADSTS(\d{4,10})\b")
+_ERROR = re.compile(r"[a-z_]{1,64}")
 _REF = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -71,7 +72,9 @@ async def callback(call: Call) -> Answer:
         if attempt is None:
             raise SignInFailed("attempt_spent" if call.parts.sign_in.was_spent(state) else "attempt_unknown")
         if error:
-            refusal = ProviderRefusal(error=error[:64], codes=_codes(fields.one("error_description")))
+            # It came through the browser and goes to the log: nothing that does not look like an error's name.
+            name = error if _ERROR.fullmatch(error) else "unreadable"
+            refusal = ProviderRefusal(error=name, codes=_codes(fields.one("error_description")))
             raise call.parts.sign_in.refused(attempt, refusal)
         if attempt.flow is Flow.TOKEN:
             done: Completed | StartAgain = await call.parts.sign_in.complete_token(

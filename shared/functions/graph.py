@@ -40,7 +40,9 @@ _FROM_GRAPH = (
     "retry-after",
 )
 _SANDBOX = "sandbox allow-same-origin; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"
+_IMAGE = re.compile(r"image/(?!svg)", re.IGNORECASE)
 _SHOWN = re.compile(r"(?:application/json|text/html|text/plain|application/xhtml\+xml|image/(?!svg))", re.IGNORECASE)
+_RESOURCE = re.compile(r"[^?]*/onenote/resources/", re.IGNORECASE)
 _WITH_LINKS = re.compile(r"(?:application/json|text/html|application/xhtml\+xml|application/xml)", re.IGNORECASE)
 
 
@@ -67,7 +69,7 @@ async def graph(call: Call) -> Answer:
     )
     stored, answer = await call.parts.notes.send(read.session.ref, note, just_made=call.cookies.just_made(read))
     call.parts.sessions.seen(stored)
-    passed = _pass_on(call, answer)
+    passed = _pass_on(call, note, answer)
     if answer.status >= 400:
         _explain(call, stored, note, answer, passed)
     if call.cookies.reissue_due(read):
@@ -75,20 +77,23 @@ async def graph(call: Call) -> Answer:
     return passed
 
 
-def _pass_on(call: Call, answer: NotesAnswer) -> Answer:
+def _pass_on(call: Call, note: NotesCall, answer: NotesAnswer) -> Answer:
     ours = call.settings.public_base_url + "/api/graph"
     theirs = call.settings.graph_base_url
     content_type = answer.headers.get("content-type", "")
     body = answer.body
-    if _WITH_LINKS.match(content_type):
+    # A resource is somebody's file, whatever type it claims: handed on as it is, and shown only as a picture.
+    resource = answer.status < 400 and _RESOURCE.match(note.target)
+    if not resource and _WITH_LINKS.match(content_type):
         body = _rewritten(body, theirs, ours)
     headers = {name: answer.headers[name] for name in _FROM_GRAPH if name in answer.headers}
     location = answer.headers.get("location", "")
     if location.startswith(theirs + "/"):
         headers["location"] = ours + location[len(theirs) :]
     headers["Content-Security-Policy"] = _SANDBOX
-    if body and not _SHOWN.match(content_type) and "content-disposition" not in headers:
-        headers["content-disposition"] = "attachment"
+    if body and not (_IMAGE if resource else _SHOWN).match(content_type):
+        # Also where Graph says "inline"; a file name stays.
+        headers["content-disposition"] = re.sub(r"\A[^;]*", "attachment", headers.get("content-disposition", ""))
     return Answer(answer.status, body, content_type or None, {k: _clean(v) for k, v in headers.items()})
 
 

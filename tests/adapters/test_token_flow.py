@@ -185,15 +185,13 @@ def signed(key: rsa.RSAPrivateKey = SIGNER, kid: object = "one", **more: object)
 
 
 async def test_a_signature_by_a_published_key_is_taken(page: Page, keys: SigningKeys) -> None:
-    assert (await keys.verified(signed(), page.endpoints, CLIENT_ID))["tid"] == CONTOSO_TENANT
+    assert (await keys.verified(signed(), page.endpoints))["tid"] == CONTOSO_TENANT
 
 
 @pytest.mark.parametrize(
     ("token", "check"),
     [
         (signed(FORGER), "signature"),
-        (signed(aud="another-app"), "signature"),
-        (signed(aud=None), "signature"),
         (signed(kid="two"), "kid"),
         (signed()[:-4] + "AAAA", "signature"),
         (unsigned(CLAIMS), "kid"),
@@ -207,18 +205,18 @@ async def test_a_signature_by_a_published_key_is_taken(page: Page, keys: Signing
         ("\ud800.x.y", "form"),
         (signed() + "x" * 16_000, "alg"),
     ],
-    ids=range(15),
+    ids=range(13),
 )
 async def test_anything_else_is_refused(page: Page, keys: SigningKeys, token: str, check: str) -> None:
     """RFC 8725 §3.1: one algorithm, whatever the token says."""
     with pytest.raises(InvalidIdToken, match=f"^{check}$"):
-        await keys.verified(token, page.endpoints, CLIENT_ID)
+        await keys.verified(token, page.endpoints)
 
 
 async def test_times_are_left_to_our_own_clock(page: Page, keys: SigningKeys) -> None:
     """They are checked with the other claims, by a clock that tests and the stack can move."""
     old = int(time.time()) - 10_000
-    assert await keys.verified(signed(exp=old, nbf=old + 10**6), page.endpoints, CLIENT_ID)
+    assert await keys.verified(signed(exp=old, nbf=old + 10**6), page.endpoints)
 
 
 async def test_a_key_that_names_its_issuer_signs_for_that_one_only(page: Page, keys: SigningKeys) -> None:
@@ -226,9 +224,9 @@ async def test_a_key_that_names_its_issuer_signs_for_that_one_only(page: Page, k
         jwk(SIGNER, issuer="https://login.example/{tenantid}/v2.0"),
         jwk(FORGER, kid="two", issuer=f"https://login.example/{FABRIKAM_TENANT}/v2.0"),
     ]
-    assert await keys.verified(signed(), page.endpoints, CLIENT_ID)
+    assert await keys.verified(signed(), page.endpoints)
     with pytest.raises(InvalidIdToken, match=r"^key issuer$"):
-        await keys.verified(signed(FORGER, "two"), page.endpoints, CLIENT_ID)
+        await keys.verified(signed(FORGER, "two"), page.endpoints)
 
 
 @pytest.mark.parametrize(
@@ -237,28 +235,28 @@ async def test_a_key_that_names_its_issuer_signs_for_that_one_only(page: Page, k
 async def test_what_is_no_rsa_key_is_passed_over(page: Page, keys: SigningKeys, key: object) -> None:
     page.keys = [key]
     with pytest.raises(InvalidIdToken, match=r"^kid$"):
-        await keys.verified(signed(), page.endpoints, CLIENT_ID)
+        await keys.verified(signed(), page.endpoints)
 
 
 async def test_a_broken_key_verifies_nothing(page: Page, keys: SigningKeys) -> None:
     page.keys = [{"kty": "RSA", "kid": "one", "n": "!", "e": 7}]
     with pytest.raises(InvalidIdToken, match=r"^signature$"):
-        await keys.verified(signed(), page.endpoints, CLIENT_ID)
+        await keys.verified(signed(), page.endpoints)
 
 
 async def test_an_unknown_key_is_looked_for_again_after_minutes(
     page: Page, keys: SigningKeys, clock: ManualClock
 ) -> None:
-    await keys.verified(signed(), page.endpoints, CLIENT_ID)
+    await keys.verified(signed(), page.endpoints)
     page.keys.append(jwk(FORGER, kid="two"))
     with pytest.raises(InvalidIdToken, match=r"^kid$"):
-        await keys.verified(signed(FORGER, "two"), page.endpoints, CLIENT_ID)
+        await keys.verified(signed(FORGER, "two"), page.endpoints)
     assert page.fetched == 1
     clock.advance(timedelta(minutes=6))
-    assert await keys.verified(signed(FORGER, "two"), page.endpoints, CLIENT_ID)
+    assert await keys.verified(signed(FORGER, "two"), page.endpoints)
     assert page.fetched == 2
 
 
 async def test_a_provider_that_names_no_keys_can_not_be_asked(page: Page, keys: SigningKeys) -> None:
     with pytest.raises(ProviderUnavailable):
-        await keys.verified(signed(), replace(page.endpoints, jwks=None), CLIENT_ID)
+        await keys.verified(signed(), replace(page.endpoints, jwks=None))

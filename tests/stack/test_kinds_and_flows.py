@@ -225,7 +225,6 @@ async def test_a_round_more_keeps_scopes_and_the_way_back(browser: Browser, cont
     assert (await session_of(browser))["scopes"] == ["Notes.Create"]
 
 
-@pytest.mark.xfail(strict=True, reason="msal_identity alarms the operator about AADSTS700005 before sign-in goes round")
 async def test_a_code_that_consumers_does_not_take_alarms_nobody(
     browser: Browser, control: ControlClient, stack: StackProcess
 ) -> None:

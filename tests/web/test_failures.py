@@ -179,7 +179,6 @@ async def test_an_account_without_onenote_stays_signed_in(new_page: NewPage) -> 
     assert (await answer.json())["explanation"]["code"] == "onenote_not_available"
 
 
-@pytest.mark.xfail(strict=True, reason="web/app.js does not show the `explanation` of OneNote's errors")
 async def test_an_account_without_onenote_is_told_why(new_page: NewPage) -> None:
     """R-15: in plain words where the list would be."""
     page = await new_page()
