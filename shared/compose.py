@@ -6,8 +6,10 @@ would turn every route into 404 in Azure. The heavy SDKs load here, not at impor
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from shared.errors import Misconfigured, SessionEnded, SessionUnknown
@@ -72,7 +74,11 @@ def _build(settings: Settings) -> Parts:
     provider_http = open_session(settings.ca_bundle, total_s=15)
     graph_http = open_session(settings.ca_bundle, total_s=100)
     credential = open_credential(settings, AioHttpTransport(session=vault_http, session_owner=False))
-    clients = {label: open_client(url, credential, vault_http) for label, url in settings.vaults}
+    throttled: Counter[str] = Counter()
+    clients = {
+        label: open_client(url, credential, vault_http, partial(throttled.update, (label,)))
+        for label, url in settings.vaults
+    }
 
     async def read_secret(address: str) -> str:
         parts = urlsplit(address)
@@ -95,7 +101,7 @@ def _build(settings: Settings) -> Parts:
     metadata = Metadata(provider_http, settings.authority_host, settings.tenant, clock)
     proof = ClientCredential(settings, read_secret, identity_token(settings, vault_http))
     identity = MsalIdentity(settings, provider_http, metadata, proof, clock)
-    store = KeyVaultStore(clients)
+    store = KeyVaultStore(clients, throttled)
     ring = KeyVaultKeyRing(lambda: clients[settings.vaults[0][0]], clock)
     sessions = Sessions(store, clock, policy, cache_s=settings.session_cache_seconds)
     # Microsoft lets a spent refresh token live on; of another provider nobody knows.

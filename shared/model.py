@@ -138,6 +138,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassNote:
+    """When a vault was last listed whole by anybody, and how many secrets it held then."""
+
+    at: datetime
+    secrets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RingKey:
     """One key of the ring that signs cookies. The newest signs; older ones verify."""
 

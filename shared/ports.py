@@ -16,6 +16,7 @@ from shared.model import (
     Marks,
     NotesAnswer,
     NotesCall,
+    PassNote,
     ProviderRefusal,
     Record,
     RingKey,
@@ -129,6 +130,15 @@ class SessionStore(Protocol):
 
     async def repair_indexes(self, vault: str, entries: Collection[Entry], listed_at: datetime) -> int:
         """Make the indexes agree with a listing that began at `listed_at`; how many were changed."""
+
+    async def last_pass(self, vault: str) -> PassNote | None:
+        """The note that `note_pass` left, one read; None where there is none. Raises StoreUnavailable."""
+
+    async def note_pass(self, vault: str, note: PassNote) -> None:
+        """Leave it for other instances. Raises StoreUnavailable."""
+
+    def throttled(self, vault: str) -> int:
+        """How many calls the vault has refused for its quota so far, in this process."""
 
     async def is_ready(self) -> None:
         """Raises StoreUnavailable or Misconfigured when a vault can't be used now."""

@@ -50,6 +50,16 @@ def after_failure(marks: Marks, *, now: datetime, name: str) -> datetime:
     return whole_second(now + step * (0.75 + _share(name) / 2))
 
 
+def pass_every(secrets: int) -> timedelta:
+    """How often a vault with so many secrets may be listed whole: for 1 % of its read quota, and hourly at least.
+
+    A page has 25 secrets and a pass lists twice; a vault allows 400 reads a second ("Azure Key Vault service limits").
+    """
+    every = timedelta(seconds=secrets / 25 * 2 / (400 * 0.01))
+    # Runs come minutes apart, so seconds are no reason to skip one.
+    return min(timedelta(hours=1), every) if every > timedelta(minutes=1) else timedelta(0)
+
+
 def over(marks: Marks, *, now: datetime, policy: Policy) -> str | None:
     """Why a session is over: `idle`, `too_old`, `token_flow_expired`; None while it is not."""
     if marks.flow is Flow.TOKEN and marks.due_at <= now:

@@ -6,6 +6,7 @@ meet; `repair_indexes` makes it good from the sessions' tags.
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -26,8 +27,9 @@ from shared.errors import (
     SessionUnknown,
     StoreUnavailable,
 )
-from shared.model import Entry, Marks, Record, SessionRef, Stored, digest
+from shared.model import Entry, Marks, PassNote, Record, SessionRef, Stored, digest
 
+_LISTED = "last-listing"
 _SESSION, _ACCOUNT, _SID = "s-", "a-", "f-"
 _CONTENT_TYPE = "application/vnd.onenote-auth+json"
 _INDEX_MOST = 300
@@ -42,8 +44,10 @@ _PURGE_MOST = 2_000
 class KeyVaultStore:
     """`SessionStore` over azure-keyvault-secrets. `clients` by vault label, in the operator's order."""
 
-    def __init__(self, clients: Mapping[str, SecretClient]) -> None:
+    def __init__(self, clients: Mapping[str, SecretClient], throttled: Counter[str] | None = None) -> None:
+        """`throttled` is counted up elsewhere, by vault label, whenever a vault answers 429."""
         self._clients = clients
+        self._throttled = Counter() if throttled is None else throttled
 
     @property
     def vaults(self) -> Sequence[str]:
@@ -165,6 +169,28 @@ class KeyVaultStore:
                 await self._delete(client, name)
                 changed += 1
         return changed
+
+    async def last_pass(self, vault: str) -> PassNote | None:
+        try:
+            async with sdk_errors("read the last pass"):
+                tags = (await self._clients[vault].get_secret(_LISTED)).properties.tags or {}
+            return PassNote(at=datetime.fromtimestamp(int(tags["at"]), UTC), secrets=int(tags["secrets"]))
+        except (SessionUnknown, KeyError, ValueError, OverflowError):
+            return None
+
+    async def note_pass(self, vault: str, note: PassNote) -> None:
+        client = self._clients[vault]
+        tags = {"at": str(int(note.at.timestamp())), "secrets": str(note.secrets)}
+        try:
+            # Tags alone: no write of the quota that sign-ins need.
+            async with sdk_errors("note the pass"):
+                await client.update_secret_properties(_LISTED, tags=tags)
+        except SessionUnknown:
+            async with sdk_errors("note the pass"):
+                await client.set_secret(_LISTED, "-", content_type=_CONTENT_TYPE, tags=tags)
+
+    def throttled(self, vault: str) -> int:
+        return self._throttled[vault]
 
     async def is_ready(self) -> None:
         async def one(client: SecretClient) -> None:

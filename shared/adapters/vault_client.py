@@ -5,7 +5,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -42,8 +42,21 @@ class _BriefRetries(AsyncRetryPolicy[Any, Any]):
         return again and (self.get_retry_after(response) or 0) <= _WAIT_MOST_S
 
 
-def open_client(url: str, credential: "AsyncTokenCredential", http: "ClientSession") -> SecretClient:
-    """A client whose retries fit a request: three tries within the call's limit."""
+def open_client(
+    url: str,
+    credential: "AsyncTokenCredential",
+    http: "ClientSession",
+    on_throttled: Callable[[], None] | None = None,
+) -> SecretClient:
+    """A client whose retries fit a request: three tries within the call's limit.
+
+    `on_throttled` hears of every 429, those that a retry mends included.
+    """
+
+    def look(response: "PipelineResponse[Any, Any]") -> None:
+        if on_throttled and response.http_response.status_code == 429:
+            on_throttled()
+
     host = urlsplit(url).hostname or ""
     return SecretClient(
         vault_url=url,
@@ -53,6 +66,7 @@ def open_client(url: str, credential: "AsyncTokenCredential", http: "ClientSessi
         # The challenge names Azure's resource, which is the vault's own domain in Azure only.
         verify_challenge_resource=_AZURE_VAULTS.search(host) is not None,
         retry_policy=_BriefRetries(retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=2),
+        raw_response_hook=look,
         # Lines for every call, secret names included, would go to the platform's log.
         logging_enable=False,
     )

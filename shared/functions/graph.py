@@ -19,7 +19,7 @@ from shared.onenote_errors import error_code, explain
 from shared.parts import PartsNow
 from shared.usecases.notes import check_path
 
-_TARGET = re.compile(r"https?://[^/]*(?:/[^?]*?)?/api/graph/(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?", re.IGNORECASE)
+_TARGET = re.compile(r"https?://[^/]*(?:/[^?]*?)??/api/graph/(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?", re.IGNORECASE)
 _TO_GRAPH = (
     "accept",
     "accept-language",

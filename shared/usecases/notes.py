@@ -21,7 +21,7 @@ _PATH = re.compile(
     rf"(?:v1\.0|beta)/(?:me|(?:users|groups|sites)(?:/{_SEGMENT}|\('[^/?#\\']+'\)))/onenote(?:/[^?#\\]*)?",
     re.IGNORECASE,
 )
-_TRICKS = re.compile(r"%2f|%5c|%00|%0a|%0d|%25|//|\\|[\x00-\x20\x7f]", re.IGNORECASE)
+_TRICKS = re.compile(r"%2f|%5c|%[01][0-9a-f]|%7f|%25|//|\\|[\x00-\x20\x7f]", re.IGNORECASE)
 _CLAIMS = re.compile(r'\bclaims="([A-Za-z0-9+/_=-]{1,2700})"')
 _AT_ONCE = 5
 _WAIT_MOST_S = 5.0
@@ -81,8 +81,9 @@ def check_path(path: str) -> None:
     Raises BadRequest `path_not_allowed`.
     """
     # Encoded dots, too: whoever stands behind us would resolve them, after the check.
-    dots = any(unquote(segment) in (".", "..") for segment in path.split("/"))
-    if dots or _TRICKS.search(path) or not _PATH.fullmatch(path):
+    decoded = unquote(path)
+    dots = not {".", ".."}.isdisjoint(decoded.split("/"))
+    if dots or "\ufffd" in decoded or _TRICKS.search(path) or not _PATH.fullmatch(path):
         raise BadRequest(
             "path_not_allowed",
             "Only OneNote paths pass, for example v1.0/me/onenote/notebooks.",

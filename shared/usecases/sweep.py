@@ -21,23 +21,23 @@ from shared.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from shared.model import Entry, Flow, Health
+from shared.model import Entry, Flow, Health, PassNote
 from shared.ports import Clock, KeyRing, SessionStore
 from shared.schedule import Policy
+from shared.usecases.pace import Pace
 from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
 
 TIME_BOX_S = 240
 """Under the default functionTimeout of five minutes, and under the schedule's step."""
 
-WRITES_PER_S = 24.0
-"""80 % of a vault's documented 300 secret creations in 10 s: sign-ins need the rest."""
-
 PURGE_AFTER = timedelta(seconds=60)
 """A renewal under way ends its writes within 30 s, so nothing comes back after this (R-12)."""
 
 _AT_ONCE = 16
 _SETTLE_S = 20.0
+_PLANNED_FOR = timedelta(hours=1)
+_PLANNED_MOST = 50_000
 _REFUSED_MOST = 20
 _KEY_LIFETIME = timedelta(days=30)
 
@@ -80,6 +80,8 @@ class Sweep:
         self._clock = clock
         self._policy = policy
         self._running = asyncio.Lock()
+        self._paces: dict[str, Pace] = {}
+        self._planned: dict[str, list[Entry]] = {}
 
     async def run(self, *, past_due: bool = False) -> Summary:
         """One run over every vault, several vaults at the same time."""
@@ -97,6 +99,14 @@ class Sweep:
         return summary
 
     async def _vault(self, vault: str, began: datetime, deadline: float, summary: Summary) -> None:
+        if await self._listed_lately(vault, began):
+            planned = self._planned.get(vault, [])
+            due = [entry for entry in planned if self._is_due(entry, began)]
+            summary.due += len(due)
+            left = await self._each(vault, due, self._renew, deadline, summary)
+            self._planned[vault] = left + [entry for entry in planned if entry.marks.due_at > began]
+            await self._try(summary, self._purge(vault, began, summary))
+            return
         entries: list[Entry] = []
         try:
             async for entry in self._store.entries(vault):
@@ -110,11 +120,25 @@ class Sweep:
         summary.sessions += len(entries)
         summary.due += len(due)
         summary.kept += len(entries) - len(due) - len(over)
-        await self._each(over, self._remove, deadline, summary)
-        await self._each(due, self._renew, deadline, summary)
+        await self._each(vault, over, self._remove, deadline, summary)
+        left = await self._each(vault, due, self._renew, deadline, summary)
+        self._planned[vault] = (
+            left + [e for e in entries if began < e.marks.due_at <= began + _PLANNED_FOR][:_PLANNED_MOST]
+        )
         removed = {entry.ref for entry in over}
         await self._try(summary, self._repair(vault, [e for e in entries if e.ref not in removed], began, summary))
         await self._try(summary, self._purge(vault, began, summary))
+        if not left:
+            # Two indexes a session, in the same vault. What is left over is found by listing again.
+            await self._try(summary, self._store.note_pass(vault, PassNote(at=began, secrets=3 * len(entries))))
+
+    async def _listed_lately(self, vault: str, now: datetime) -> bool:
+        """Whether any instance has listed the vault so lately that it is not worth the reads again."""
+        try:
+            note = await self._store.last_pass(vault)
+        except BundleError:
+            return False
+        return note is not None and timedelta(0) <= now - note.at < schedule.pass_every(note.secrets)
 
     def _is_due(self, entry: Entry, now: datetime) -> bool:
         marks = entry.marks
@@ -125,25 +149,33 @@ class Sweep:
             and schedule.over(marks, now=now, policy=self._policy) is None
         )
 
-    async def _each(self, entries: Iterable[Entry], act: _Act, deadline: float, summary: Summary) -> None:
-        """Some at once, no faster than the vault's share of writes allows, until the time box is full."""
+    async def _each(
+        self, vault: str, entries: Iterable[Entry], act: _Act, deadline: float, summary: Summary
+    ) -> list[Entry]:
+        """Some at once, no faster than the vault's share of writes allows, until the time box is full; what is left."""
+        left: list[Entry] = []
         queue = iter(entries)
         loop = asyncio.get_running_loop()
-        next_at = loop.time()
+        pace = self._paces.setdefault(vault, Pace())
+        refused = self._store.throttled(vault)
 
         async def worker() -> None:
-            nonlocal next_at
+            nonlocal refused
             for entry in queue:
                 if loop.time() >= deadline:
-                    summary.left_for_next_run += 1
+                    left.append(entry)
                     continue
-                wait_s = next_at - loop.time()
-                next_at = max(next_at, loop.time()) + 1 / WRITES_PER_S
-                if wait_s > 0:
-                    await asyncio.sleep(wait_s)
+                await pace.turn()
                 await self._try(summary, act(entry, summary))
+                if self._store.throttled(vault) > refused:
+                    refused = self._store.throttled(vault)
+                    pace.throttled()
+                else:
+                    pace.went_well()
 
         await asyncio.gather(*(worker() for _ in range(_AT_ONCE)))
+        summary.left_for_next_run += len(left)
+        return left
 
     async def _renew(self, entry: Entry, summary: Summary) -> None:
         if summary.failed[Misconfigured.code] >= _REFUSED_MOST and not summary.renewed:

@@ -5,6 +5,7 @@ import inspect
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -345,3 +346,15 @@ async def test_a_client_asks_for_a_token_once(world: World) -> None:
         with pytest.raises(SessionUnknown):
             await world.store.load(new_ref(NORTH))
     assert len(world.identity.faults.calls) == before
+
+
+async def test_every_429_is_heard_of_even_where_a_retry_mends_it(
+    authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-11: the sweep slows down before anybody else is refused."""
+    heard: Counter[str] = Counter()
+    async with vault_clients(authority, monkeypatch, [NORTH], heard) as (clients, vaults, _):
+        store = KeyVaultStore(clients, heard)
+        vaults[NORTH].faults.add(Fault(method="PUT", action="status", status=429, body="{}", times=2))
+        await store.replace(new_ref(NORTH), record(START))
+        assert store.throttled(NORTH) == 2

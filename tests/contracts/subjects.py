@@ -1,9 +1,11 @@
 """Owns what the contract suites run against: a store or ring, its clock, and a way to put foreign secrets there."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import time_machine
@@ -98,9 +100,13 @@ class VaultSubject(StoreSubject):
 
 @asynccontextmanager
 async def vault_clients(
-    authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch, labels: Sequence[str] = LABELS
+    authority: LocalAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+    labels: Sequence[str] = LABELS,
+    throttled: Counter[str] | None = None,
 ) -> AsyncIterator[tuple[dict[str, SecretClient], dict[str, KeyVault], ManagedIdentity]]:
     """Embedded vaults by label, each with a client as the bundle opens it, and the identity that opens them."""
+    heard: Counter[str] = Counter() if throttled is None else throttled
     async with AsyncExitStack() as stack:
         identity = ManagedIdentity(header="the identity header")
         door = Listener()
@@ -118,7 +124,7 @@ async def vault_clients(
             stack.push_async_callback(listener.close)
             vaults[label] = KeyVault(url=listener.url(), accepts=identity.accepts)
             await listener.serve(vaults[label].make_app())
-            clients[label] = open_client(listener.url(), credential, http)
+            clients[label] = open_client(listener.url(), credential, http, partial(heard.update, (label,)))
         yield clients, vaults, identity
 
 

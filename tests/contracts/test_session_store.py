@@ -11,7 +11,7 @@ import pytest
 from local.tls import LocalAuthority
 from shared.adapters import record_format
 from shared.errors import BadRequest, RecordTooNew, SessionEnded, SessionUnknown
-from shared.model import Entry, Flow, Health, SessionRef, digest
+from shared.model import Entry, Flow, Health, PassNote, SessionRef, digest, whole_second
 from tests.contracts.subjects import LABELS, MemorySubject, StoreSubject, VaultSubject, vault_subject
 from tests.doubles.identity import personal_account, work_account
 from tests.doubles.records import failing, new_ref, record
@@ -305,6 +305,18 @@ class SessionStoreContract:
         await subject.store.delete(newer)
         assert await repaired(subject, NORTH) == 2
         assert list(await subject.store.by_account(ALEX)) == [living]
+
+    async def test_the_note_of_the_last_pass_is_for_every_instance(self, subject: StoreSubject) -> None:
+        """R-11: none at first, then the newest, for each vault by itself; it is no session and costs one write ever."""
+        assert await subject.store.last_pass(NORTH) is None
+        for secrets in (3, 3_000_000):
+            note = PassNote(at=whole_second(subject.now()), secrets=secrets)
+            await subject.store.note_pass(NORTH, note)
+            assert await subject.store.last_pass(NORTH) == note
+            subject.advance(timedelta(hours=1))
+        assert await subject.store.last_pass(SOUTH) is None
+        assert [entry async for entry in subject.store.entries(NORTH)] == []
+        assert subject.store.throttled(NORTH) == 0
 
     async def test_an_empty_index_is_kept_for_days_then_removed(self, subject: StoreSubject) -> None:
         """Deleting it at once would make the same person's next sign-in meet a name in deletion."""

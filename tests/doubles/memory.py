@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from shared.adapters import record_format
 from shared.errors import BadRequest, BundleError, RecordTooNew, SessionEnded, SessionUnknown
-from shared.model import Entry, Marks, Record, RingKey, SessionRef, Stored
+from shared.model import Entry, Marks, PassNote, Record, RingKey, SessionRef, Stored, whole_second
 from shared.ports import Clock
 
 _PAGE = 25
@@ -125,6 +125,7 @@ class MemoryStore(Switches):
     def __init__(self, clock: Clock, vaults: Sequence[str] = ("v1",)) -> None:
         super().__init__()
         self._clock = clock
+        self._passes: dict[str, PassNote] = {}
         self._vaults: dict[str, dict[str, _Secret]] = {label: {} for label in vaults}
 
     # What a test looks at or puts there ---------------------------------------------------------------------
@@ -271,6 +272,18 @@ class MemoryStore(Switches):
             changed += 1
         self.afterwards("repair_indexes", vault)
         return changed
+
+    async def last_pass(self, vault: str) -> PassNote | None:
+        await self.before("last_pass", vault)
+        return self._passes.get(vault)
+
+    async def note_pass(self, vault: str, note: PassNote) -> None:
+        await self.before("note_pass", vault)
+        self._passes[vault] = PassNote(at=whole_second(note.at), secrets=note.secrets)
+        self.afterwards("note_pass", vault)
+
+    def throttled(self, vault: str) -> int:
+        return 0  # has no quota
 
     async def is_ready(self) -> None:
         await self._before_each_vault("is_ready")

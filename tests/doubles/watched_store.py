@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 
-from shared.model import Entry, Marks, Record, SessionRef, Stored
+from shared.model import Entry, Marks, PassNote, Record, SessionRef, Stored
 from shared.ports import SessionStore
 
 
@@ -20,6 +20,7 @@ class WatchedStore:
         self.inner = inner
         self.calls: Counter[str] = Counter()
         self.latency_s = 0.0
+        self.refused_for_quota = 0
         self.during: dict[str, Callable[[], Awaitable[None]]] = {}
         self._failures: dict[str, list[tuple[Exception, bool]]] = {}
 
@@ -69,6 +70,15 @@ class WatchedStore:
 
     async def repair_indexes(self, vault: str, entries: Collection[Entry], listed_at: datetime) -> int:
         return await self._watched("repair_indexes", lambda: self.inner.repair_indexes(vault, entries, listed_at))
+
+    async def last_pass(self, vault: str) -> PassNote | None:
+        return await self._watched("last_pass", lambda: self.inner.last_pass(vault))
+
+    async def note_pass(self, vault: str, note: PassNote) -> None:
+        return await self._watched("note_pass", lambda: self.inner.note_pass(vault, note))
+
+    def throttled(self, vault: str) -> int:
+        return self.inner.throttled(vault) + self.refused_for_quota
 
     async def is_ready(self) -> None:
         return await self._watched("is_ready", self.inner.is_ready)

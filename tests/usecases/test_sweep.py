@@ -10,7 +10,8 @@ import pytest
 
 from shared.errors import Misconfigured, ProviderUnavailable, SessionUnknown, StoreUnavailable
 from shared.model import Flow, Health, Stored, digest
-from shared.usecases.sweep import PURGE_AFTER, TIME_BOX_S, WRITES_PER_S
+from shared.usecases.pace import SHARE_PER_S
+from shared.usecases.sweep import PURGE_AFTER, TIME_BOX_S
 from tests.doubles.identity import refused, work_account
 from tests.usecases.world import POLICY, World
 
@@ -204,7 +205,7 @@ async def test_the_run_keeps_to_its_share_of_the_vaults_writes(world: World) -> 
     loop = asyncio.get_running_loop()
     began = loop.time()
     await world.here.sweep.run()
-    assert loop.time() - began == pytest.approx(240 / WRITES_PER_S, rel=0.05)
+    assert loop.time() - began == pytest.approx(240 / SHARE_PER_S, rel=0.05)
 
 
 async def test_the_run_keeps_its_time_box_takes_the_most_urgent_first_and_the_next_takes_up(world: World) -> None:
