@@ -55,13 +55,14 @@ def _build(settings: Settings) -> Parts:
     from shared.adapters.msal_identity import MsalIdentity
     from shared.adapters.vault_client import open_client, sdk_errors
     from shared.adapters.workload import identity_token, open_credential
+    from shared.attempts import Rules
     from shared.schedule import Policy
     from shared.usecases.accounts import Accounts
     from shared.usecases.claims import Claims
     from shared.usecases.notes import NotesCalls
     from shared.usecases.refresh import Engine
     from shared.usecases.sessions import Sessions
-    from shared.usecases.sign_in import Rules, SignIn
+    from shared.usecases.sign_in import SignIn
     from shared.usecases.sign_out import SignOut
     from shared.usecases.sweep import Sweep
 

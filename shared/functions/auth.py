@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import azure.functions as func
 
+from shared.attempts import Wish
 from shared.client_info import read_client_info
 from shared.errors import BadRequest, BundleError, SignInFailed
 from shared.functions import pages
@@ -27,7 +28,7 @@ from shared.functions.problems import new_ref, problem_of
 from shared.functions.texts import EN, language_of
 from shared.model import Attempt, Flow, ProviderRefusal, SessionRef, Stored, TokenAnswer
 from shared.parts import PartsNow
-from shared.usecases.sign_in import Completed, StartAgain, Wish
+from shared.usecases.sign_in import Completed, StartAgain
 
 TOKEN_MOST = 16_000
 _PROMPTS = ("none", "login", "consent", "select_account")

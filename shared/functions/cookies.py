@@ -15,12 +15,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.attempts import ATTEMPT_FOR
 from shared.errors import BadRequest
 from shared.functions.http import cookie
 from shared.model import AccountKind, Attempt, Flow, RingKey, SessionId, SessionRef
 from shared.ports import Clock, KeyRing
 from shared.settings import Settings
-from shared.usecases.sign_in import ATTEMPT_FOR
 
 SESSION = "__Secure-onenote-auth"
 ATTEMPT_PREFIX = "__Secure-onenote-auth-attempt-"

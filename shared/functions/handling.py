@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import azure.functions as func
 
+from shared.attempts import allowed_kinds
 from shared.errors import Forbidden, Misconfigured, NotSignedIn, ReauthRequired
 from shared.functions.cookies import SESSION, Cookies, SessionCookie
 from shared.functions.http import Answer, Fields, cookies_of, query_of, redirect, wants_page
@@ -17,7 +18,6 @@ from shared.functions.texts import text_for
 from shared.model import Account, AccountKind
 from shared.parts import Parts, PartsNow
 from shared.settings import Settings, origin_of
-from shared.usecases.sign_in import allowed_kinds
 
 type Handler = Callable[["Call"], Awaitable[Answer]]
 type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]

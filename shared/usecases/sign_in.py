@@ -6,15 +6,14 @@ account turns out to be personal only afterwards, sign-in starts once more at `c
 """
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared import log, schedule, scopes, verdicts
-from shared.errors import BadRequest, BundleError, Misconfigured, SignInFailed, Unavailable
+from shared import log, schedule, verdicts
+from shared.attempts import ATTEMPT_FOR, Rules, Wish, check_account, once_more, plan
+from shared.errors import BundleError, Misconfigured, SignInFailed, Unavailable
 from shared.model import (
     PERSONAL_TENANT,
-    Account,
     AccountKind,
     Attempt,
     Flow,
@@ -35,35 +34,8 @@ from shared.schedule import Policy
 from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
 
-ATTEMPT_FOR = timedelta(minutes=15)
-"""A little more than an authorization code lives (10 minutes), and time to find a password."""
-
 _SPENT_MOST = 10_000
 _ROUNDS_MOST = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the operator allows."""
-
-    tenant: str
-    default_scopes: tuple[str, ...]
-    allowed_scopes: tuple[str, ...]
-    allow_token_flow: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the caller of login asked for, as it came. `current` is the session of the browser, if it has one."""
-
-    return_to: str
-    account: str | None = None
-    scope: str | None = None
-    flow: str | None = None
-    prompt: str | None = None
-    login_hint: str | None = None
-    domain_hint: str | None = None
-    current: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,54 +79,7 @@ class SignIn:
 
     async def begin(self, wish: Wish) -> tuple[Attempt, str]:
         """The attempt, and where to send the browser. Raises BadRequest, Unavailable, Misconfigured."""
-        kind, authority = self._authority(wish.account)
-        flow = self._flow(wish.flow)
-        current = wish.current
-        if current and wish.account is None and self._rules.tenant == "common":
-            kind, authority = self._authority(current.record.account.kind.value)
-        chosen = scopes.choose(
-            wish.scope,
-            default=self._rules.default_scopes,
-            allowed=self._rules.allowed_scopes,
-            kind=kind,
-            flow=flow,
-        )
-        if wish.scope and scopes.without_effect(wish.scope):
-            log.warning("scope_without_effect", scope="Notes.ReadWrite.CreatedByApp", used="Notes.ReadWrite")
-        # A session of the token flow is never renewed, so nothing can be added to it; nor by it to another.
-        extends = bool(current and wish.scope and flow is current.record.marks.flow is Flow.CODE)
-        login_hint, claims, prompt = wish.login_hint, None, wish.prompt
-        if current and kind not in (None, current.record.account.kind):
-            extends = False  # it is another account that is wanted: nothing of this one fits it
-        elif current and (extends or current.record.marks.health is Health.REAUTH_REQUIRED):
-            held = current.record
-            login_hint = login_hint or held.account.login_hint
-            claims = held.marks.claims
-            if prompt is None and held.marks.reason == "consent_revoked" and claims is None:
-                prompt = "consent"
-            if extends or wish.scope is None:
-                # Also where the person only signs in again: what they added later is not lost (R-13).
-                kept = {name for name in held.requested if scopes.covers(self._rules.allowed_scopes, name)}
-                chosen = tuple(sorted({*kept, *chosen} if extends else kept or chosen))
-        if wish.prompt == "select_account":
-            login_hint = None  # the provider takes one or the other
-        attempt = Attempt(
-            state=secrets.token_urlsafe(24),
-            nonce=secrets.token_urlsafe(24),
-            code_verifier=secrets.token_urlsafe(48),
-            authority=authority,
-            kind=kind,
-            scopes=chosen,
-            return_to=wish.return_to,
-            started_at=self._clock.now(),
-            flow=flow,
-            prompt=prompt,
-            login_hint=login_hint,
-            domain_hint=wish.domain_hint,
-            claims=claims,
-            replaces=current.ref if current else None,
-            extends=extends,
-        )
+        attempt = plan(wish, self._rules, self._clock.now())
         return attempt, await self._identity.authorization_url(attempt)
 
     async def complete_token(self, attempt: Attempt, answer: TokenAnswer) -> Completed:
@@ -165,7 +90,7 @@ class SignIn:
         self._spend(attempt)
         try:
             signed_in = await self._identity.accept(answer, attempt)
-            self._check_account(attempt, signed_in.account)
+            check_account(self._rules, attempt, signed_in.account)
             return await self._store_session(attempt, signed_in)
         except InvalidIdToken as error:
             raise self._bad_id_token(attempt, error) from error
@@ -201,7 +126,7 @@ class SignIn:
         except Unavailable as error:
             raise SignInFailed(error.code, return_to=attempt.return_to) from error
         account = signed_in.account
-        self._check_account(attempt, account)
+        check_account(self._rules, attempt, account)
         if account.kind is AccountKind.PERSONAL and authority != "consumers" and attempt.flow is Flow.CODE:
             return await self._again(attempt, "consumers", account.login_hint or account.username)
         try:
@@ -257,56 +182,9 @@ class SignIn:
 
     async def _again(self, attempt: Attempt, authority: str, login_hint: str | None) -> StartAgain:
         """Once more round: at `consumers` for a personal account, or because the code was spent before."""
-        again = replace(
-            attempt,
-            state=secrets.token_urlsafe(24),
-            nonce=secrets.token_urlsafe(24),
-            code_verifier=secrets.token_urlsafe(48),
-            authority=authority,
-            kind=AccountKind.PERSONAL if authority == "consumers" else attempt.kind,
-            login_hint=login_hint,
-            prompt=None,
-            rounds=attempt.rounds + 1,
-        )
+        again = once_more(attempt, authority, login_hint)
         log.event("sign_in_starts_again", authority=authority)
         return StartAgain(attempt=again, url=await self._identity.authorization_url(again))
-
-    def _authority(self, account: str | None) -> tuple[AccountKind | None, str]:
-        """The kind asked for, and the tenant segment that serves it. Raises BadRequest."""
-        tenant = self._rules.tenant
-        possible = allowed_kinds(tenant)
-        if account in (None, "any"):
-            only = possible[0] if len(possible) == 1 else None
-            return only, "consumers" if only is AccountKind.PERSONAL else tenant
-        try:
-            kind = AccountKind(account)
-        except ValueError:
-            raise BadRequest("unknown_account_kind", "account is personal, work or any.") from None
-        if kind not in possible:
-            may = {AccountKind.PERSONAL: "personal accounts", AccountKind.WORK: "work and school accounts"}
-            raise BadRequest("account_kind_not_allowed", f"Only {may[possible[0]]} can sign in here.")
-        if kind is AccountKind.PERSONAL:
-            return kind, "consumers"
-        return kind, "organizations" if tenant == "common" else tenant
-
-    def _flow(self, flow: str | None) -> Flow:
-        try:
-            chosen = Flow(flow or "code")
-        except ValueError:
-            raise BadRequest("unknown_flow", "flow is code or token.") from None
-        if chosen is Flow.TOKEN and not self._rules.allow_token_flow:
-            raise BadRequest("token_flow_not_allowed", "This app signs in with the code flow only.")
-        return chosen
-
-    def _check_account(self, attempt: Attempt, account: Account) -> None:
-        tenant = self._rules.tenant
-        if account.kind not in allowed_kinds(tenant):
-            raise SignInFailed("account_kind_not_allowed", return_to=attempt.return_to)
-        if attempt.kind and account.kind is not attempt.kind:
-            raise SignInFailed("wrong_account", return_to=attempt.return_to)
-        named = tenant not in ("common", "organizations", "consumers", PERSONAL_TENANT)
-        if named and "." not in tenant and account.tenant_id.lower() != tenant:
-            raise SignInFailed("tenant_not_allowed", return_to=attempt.return_to)
 
     async def _store_session(self, attempt: Attempt, signed_in: SignedIn) -> Completed:
         previous = attempt.replaces
@@ -377,10 +255,3 @@ class SignIn:
 
 class _AnotherAccountError(Exception):
     """The account chosen is not the one whose permissions were to grow."""
-
-
-def allowed_kinds(tenant: str) -> Sequence[AccountKind]:
-    """Which kinds of account AUTH_TENANT lets in."""
-    if tenant == "common":
-        return (AccountKind.PERSONAL, AccountKind.WORK)
-    return (AccountKind.PERSONAL,) if tenant in ("consumers", PERSONAL_TENANT) else (AccountKind.WORK,)

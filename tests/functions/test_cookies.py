@@ -8,10 +8,10 @@ from http.cookies import Morsel, SimpleCookie
 
 import pytest
 
+from shared.attempts import ATTEMPT_FOR
 from shared.errors import BadRequest
 from shared.functions.cookies import ATTEMPT_PREFIX, ATTEMPTS_MOST, SESSION, Cookies
 from shared.model import AccountKind, Attempt, Flow, SessionId, SessionRef
-from shared.usecases.sign_in import ATTEMPT_FOR
 from tests.doubles.memory import MemoryKeyRing
 from tests.functions.bundle import Bundle
 

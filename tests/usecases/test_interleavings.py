@@ -15,9 +15,10 @@ from functools import partial
 
 import pytest
 
+from shared.attempts import Wish
 from shared.errors import NotSignedIn, ProviderUnavailable, ReauthRequired, SessionUnknown, StoreUnavailable
 from shared.model import Health, Stored
-from shared.usecases.sign_in import Completed, Wish
+from shared.usecases.sign_in import Completed
 from tests.doubles.identity import work_account
 from tests.doubles.watched_store import WatchedStore
 from tests.usecases.world import Instance, World

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.attempts import ATTEMPT_FOR, Wish, allowed_kinds
 from shared.errors import BadRequest, Misconfigured, ProviderUnavailable, SessionUnknown, SignInFailed, StoreUnavailable
 from shared.model import (
     PERSONAL_TENANT,
@@ -20,7 +21,7 @@ from shared.model import (
     digest,
 )
 from shared.ports import InvalidIdToken
-from shared.usecases.sign_in import ATTEMPT_FOR, Completed, SignIn, StartAgain, Wish, allowed_kinds
+from shared.usecases.sign_in import Completed, SignIn, StartAgain
 from tests.doubles.identity import WORK_TENANT, personal_account, refused, work_account
 from tests.usecases.world import World
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from shared.attempts import Rules
 from shared.model import Account, Flow, Health, Marks, Record, SessionId, Stored, digest
 from shared.ports import SessionStore
 from shared.schedule import Policy, due_at
@@ -10,7 +11,7 @@ from shared.usecases.claims import Claims
 from shared.usecases.notes import NotesCalls
 from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
-from shared.usecases.sign_in import Rules, SignIn
+from shared.usecases.sign_in import SignIn
 from shared.usecases.sign_out import SignOut
 from shared.usecases.sweep import Sweep
 from tests.doubles.identity import ScriptedIdentity, work_account
