@@ -1,7 +1,4 @@
-"""One stack for all attacks, with every switch on that opens a route; seeded anew for each module.
-
-Not for each test: a session that lives through a whole module shows that no attack touches it.
-"""
+"""One stack for all attacks, with every switch on that opens a route; seeded anew for each person who signs in."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -33,12 +30,6 @@ def stack() -> Iterator[StackProcess]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def said(stack: StackProcess) -> list[str]:
-    """Whatever must not show in the stack's log, as the module goes along."""
-    return []
-
-
 @pytest.fixture
 async def control(stack: StackProcess) -> AsyncIterator[ControlClient]:
     async with ControlClient(stack.url) as client:
@@ -46,14 +37,13 @@ async def control(stack: StackProcess) -> AsyncIterator[ControlClient]:
 
 
 @pytest.fixture
-async def wire(stack: StackProcess) -> AsyncIterator[Wire]:
-    async with Wire(stack.url) as opened:
-        yield opened
+def wire(stack: StackProcess) -> Wire:
+    return Wire(stack.url)
 
 
 @pytest.fixture
 async def victim(stack: StackProcess, control: ControlClient) -> AsyncIterator[Victim]:
-    """A person who is signed in; `assert_untouched` at the end of each test."""
+    """A person who is signed in, and still is as they were when the test ends."""
     await control.reset()
     async with Browser(stack.url) as browser:
         signed_in = await Victim.sign_in(browser, control)

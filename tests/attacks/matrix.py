@@ -19,7 +19,8 @@ DEEP_JWT = "W1tb" * 3_900 + ".e30.c2ln"
 class Door:
     """One route and method, with what a caller may send. `form`: parameters travel in the body, not in the query.
 
-    `flow`: an attempt of that flow must be under way, whose state goes into the place of `{state}`.
+    `flow`: an attempt of that flow must be under way, whose state goes into the place of `{state}`. `unread` is what
+    the route has no use for.
     """
 
     method: str
@@ -28,6 +29,7 @@ class Door:
     attacked: tuple[str, ...] = ()
     form: bool = False
     flow: str | None = None
+    unread: tuple[str, ...] = ()
     keyed: bool = False
 
     def __str__(self) -> str:
@@ -43,13 +45,32 @@ class Case:
     kind: str
     fields: str
 
+    @property
+    def cannot_be_meant(self) -> bool:
+        """Whether the answer must say so, rather than take a part of it or pass over it."""
+        return self.kind in _CANNOT_BE_MEANT and self.name not in self.door.unread
+
     def __str__(self) -> str:
         return f"{self.door} {self.name} {self.kind}"
 
 
+_CANNOT_BE_MEANT = frozenset(
+    {
+        "repeated",
+        "repeated with one empty",
+        "not UTF-8",
+        "overlong UTF-8",
+        "half a surrogate pair",
+        "line breaks",
+        "line breaks at the ends",
+        "a NUL",
+        "C1 and line separators",
+    }
+)
 _GRANT = {"code": f"{MARK}-code", "state": "{state}", "client_info": "e30", "session_state": "s"}
 _REFUSAL = {"error": "server_error", "error_description": "AADSTS90033: busy", "state": "{state}"}
 _TOKENS = {"id_token": "a.b.c", "access_token": f"{MARK}-token", "expires_in": "3599", "state": "{state}"}
+_UNREAD = ("client_info", "session_state", "iss", "token_type")
 
 DOORS = (
     Door(
@@ -59,8 +80,17 @@ DOORS = (
         attacked=("return_to", "account", "scope", "flow", "prompt", "login_hint", "domain_hint"),
     ),
     *(
-        Door(method=method, path="/api/auth/callback", good=good, attacked=(*good, *more), form=form, flow=flow)
-        for method, form in (("GET", False), ("POST", True))
+        Door(
+            method=method,
+            path="/api/auth/callback",
+            good=good,
+            attacked=(*good, *more),
+            form=method == "POST",
+            flow=flow,
+            # By GET, an answer with neither code nor error is the way back from sign-out, whatever else it brings.
+            unread=(*_TOKENS, *more) if (method, flow) == ("GET", "token") else _UNREAD,
+        )
+        for method in ("GET", "POST")
         for flow, good, more in (
             ("code", _GRANT, ("iss",)),
             ("code", _REFUSAL, ()),
@@ -70,8 +100,8 @@ DOORS = (
     Door(method="GET", path="/api/auth/error", attacked=("code", "ref", "return_to")),
     Door(method="GET", path="/api/auth/logout", attacked=("return_to",)),
     Door(method="GET", path="/api/auth/frontchannel-logout", attacked=("sid", "iss"), good={"sid": OTHER_SESSION}),
-    Door(method="GET", path="/api/auth/session", attacked=("return_to",)),
-    Door(method="GET", path="/api/auth/sessions", attacked=("page",)),
+    Door(method="GET", path="/api/auth/session", attacked=("return_to",), unread=("return_to",)),
+    Door(method="GET", path="/api/auth/sessions", attacked=("page",), unread=("page",)),
     Door(method="POST", path="/api/auth/token", attacked=("min_validity",)),
     Door(method="GET", path="/api/ops/accounts", attacked=("page",), keyed=True),
 )

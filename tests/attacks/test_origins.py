@@ -1,6 +1,7 @@
 """Other sites: what their pages may ask, read and lead to."""
 
 import base64
+import re
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -60,7 +61,6 @@ FOREIGN = [
     "/\\evil.example/",
     "\\\\evil.example/",
     "\\/evil.example/",
-    "/\t/evil.example/",
     "http:evil.example/",
     "http:/evil.example/",
     "http:///evil.example/",
@@ -119,22 +119,26 @@ def way_back(value: str) -> dict[str, str]:
 
 
 async def lands(wire: Wire, address: str) -> list[str]:
-    """Where `return_to=address` leads, by every road that there is."""
+    """Where `return_to=address` leads, by every road that takes it."""
     query = f"return_to={quote(address, safe='')}"
     found = [(await wire.send("GET", "/api/auth/callback", headers=way_back(address))).location]
-
-    signed_out = await wire.send("POST", f"/api/auth/logout?{query}", headers={"accept": "application/json"})
-    kept = signed_out.headers["set-cookie"].split("__Secure-onenote-auth-back=")[1].partition(";")[0]
-    found.append((await wire.send("GET", "/api/auth/callback", headers={"cookie": f"{'__Secure-onenote-auth-back'}={kept}"})).location)
-    posted = await wire.send("POST", "/api/auth/logout", headers=FORM | {"accept": "application/json"}, body=query)
-    kept = posted.headers["set-cookie"].split("__Secure-onenote-auth-back=")[1].partition(";")[0]
-    found.append((await wire.send("GET", "/api/auth/callback", headers={"cookie": f"{'__Secure-onenote-auth-back'}={kept}"})).location)
-
+    headers = FORM | {"accept": "application/json"}
+    for signed_out in (
+        await wire.send("POST", f"/api/auth/logout?{query}", headers=headers),
+        await wire.send("POST", "/api/auth/logout", headers=headers, body=query),
+    ):
+        if signed_out.code == "invalid_request":
+            continue
+        kept = re.search(r"__Secure-onenote-auth-back=[^;]+", signed_out.headers["set-cookie"])
+        assert kept
+        found.append((await wire.send("GET", "/api/auth/callback", headers={"cookie": kept[0]})).location)
     begun = await wire.send("GET", f"/api/auth/login?{query}")
-    state = parse_qs(urlsplit(begun.location).query)["state"][0]
-    headers = FORM | PAGE | {"cookie": begun.headers["set-cookie"].partition(";")[0]}
-    refused = await wire.send("POST", "/api/auth/callback", headers=headers, body=f"error=access_denied&state={state}")
-    found.append(refused.location.partition("#")[0])
+    if begun.code != "invalid_request":
+        state = parse_qs(urlsplit(begun.location).query)["state"][0]
+        headers = FORM | PAGE | {"cookie": begun.headers["set-cookie"].partition(";")[0]}
+        body = f"error=access_denied&state={state}"
+        refused = await wire.send("POST", "/api/auth/callback", headers=headers, body=body)
+        found.append(refused.location.partition("#")[0])
     return found
 
 
@@ -154,13 +158,19 @@ async def test_no_return_address_leads_to_another_origin(wire: Wire, address: st
 @pytest.mark.parametrize(("address", "expected"), OWN)
 async def test_an_address_of_ours_is_kept_and_breaks_no_header(wire: Wire, address: str, expected: str) -> None:
     """R-14: what a header can't hold is percent-encoded; an escaped line break stays escaped."""
-    for found in await lands(wire, filled(address, wire.base_url)):
-        assert found == wire.base_url + expected
+    assert await lands(wire, filled(address, wire.base_url)) == [wire.base_url + expected] * 4
 
 
 async def test_a_line_break_in_the_way_back_breaks_no_header(wire: Wire) -> None:
     """R-14, R-16: that cookie is not signed, so it may hold anything."""
-    for value in (f"{wire.base_url}/\r\nSet-Cookie: {MARK}=1", "/\r\n\r\n<script>", "/\0", "\udcff", "/\u2028\u0085"):
+    for value in (
+        f"{wire.base_url}/\r\nSet-Cookie: {MARK}=1",
+        "/\r\n\r\n<script>",
+        "/\0",
+        "\udcff",
+        "/\u2028\u0085",
+        "/\t/evil.example/",
+    ):
         reply = await wire.send("GET", "/api/auth/callback", headers=way_back(value))
         assert_sound(reply, told="return_to of the way back", leads_to=(wire.base_url + "/",))
         assert reply.status == 302

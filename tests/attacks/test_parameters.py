@@ -56,6 +56,8 @@ async def test_a_wrong_parameter_gets_a_stable_answer_and_changes_nothing(
         reply = await knock(wire, victim, case, reader, key)
         assert_sound(reply, told=str(case), forbidden=forbidden, leads_to=leads_to)
         assert victim.cookie not in reply.headers.get("set-cookie", "")
+        if case.cannot_be_meant:
+            assert reply.code == "invalid_request", str(case)
     await victim.assert_untouched()
 
 

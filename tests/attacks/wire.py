@@ -1,15 +1,14 @@
 """Owns requests as no browser would send them, and what must be true of every answer of ours."""
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from local.browser import Browser
-from shared.functions.graph import _SANDBOX as SANDBOX
 from shared.functions.texts import EN
 
 MARK = "zq7x"
@@ -17,6 +16,9 @@ MARK = "zq7x"
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 PAGE = {"accept": "text/html,*/*;q=0.8"}
+
+SANDBOX = "sandbox allow-same-origin; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"
+"""What is passed on from Graph carries this policy (design of the pass-through), and never `allow-scripts`."""
 
 CODES = frozenset(EN) | {
     "account_unknown",
@@ -65,8 +67,6 @@ class Reply:
         if "/api/auth/error?" in self.location:
             return parse_qs(urlsplit(self.location).query)["code"][0]
         if self.headers.get("content-type", "").startswith("application/problem+json"):
-            import json
-
             return str(json.loads(self.body)["code"])
         return None
 
@@ -78,14 +78,6 @@ class Wire:
         parts = urlsplit(base_url)
         self.base_url = base_url
         self._host, self._port = parts.hostname or "localhost", parts.port or 80
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     async def send(
         self,
@@ -174,6 +166,4 @@ def _assert_headers(reply: Reply, shown: str) -> None:
 
 
 def json_of(reply: Reply) -> Any:
-    import json
-
     return json.loads(reply.body)

@@ -12,7 +12,7 @@ import azure.functions as func
 from shared.functions import auth, graph, ops, sessions
 from shared.functions.cookies import Cookies
 from shared.model import Account, SessionId, Stored
-from shared.parts import Parts
+from shared.parts import Parts, PartsNow
 from shared.settings import Settings, read_settings
 from tests.doubles.identity import work_account
 from tests.usecases.world import World
@@ -48,44 +48,15 @@ class Reply:
         return dict(parse_qsl(urlsplit(self.location).fragment))
 
 
-class Bundle:
+class Functions:
     """All HTTP functions. `jar` holds the browser's cookies; `call` sends them, and keeps what the answer sets."""
 
-    def __init__(self, **environ: str) -> None:
-        self.world = World()
-        self.settings: Settings = read_settings({**ENVIRON, **environ})
-        here = self.world.here
-        self.parts = Parts(
-            settings=self.settings,
-            clock=self.world.clock,
-            ring=self.world.ring,
-            store=self.world.store,
-            identity=self.world.identity,
-            sessions=here.sessions,
-            engine=here.engine,
-            sign_in=here.sign_in(
-                tenant=self.settings.tenant,
-                default_scopes=self.settings.default_scopes,
-                allowed_scopes=self.settings.allowed_scopes,
-                allow_token_flow=self.settings.allow_token_flow,
-            ),
-            sign_out=here.sign_out,
-            accounts=here.accounts,
-            notes=here.notes,
-            sweep=here.sweep,
-        )
-        self.cookies = Cookies(self.settings, self.world.ring, self.world.clock)
+    def __init__(self, parts_now: PartsNow) -> None:
         self.jar: dict[str, str] = {}
-        self.failure: Exception | None = None
         app = func.FunctionApp()
         for module in (auth, sessions, graph, ops):
-            app.register_functions(module.blueprint(self._parts))
+            app.register_functions(module.blueprint(parts_now))
         self.functions = {f.get_function_name(): f.get_user_function() for f in app.get_functions()}
-
-    async def _parts(self) -> Parts:
-        if self.failure:
-            raise self.failure
-        return self.parts
 
     async def call(
         self,
@@ -121,6 +92,42 @@ class Bundle:
         if "content-type" not in answered:
             answered["content-type"] = response.mimetype
         return Reply(response.status_code, answered, cookies, response.get_body())
+
+
+class Bundle(Functions):
+    """The functions over doubles."""
+
+    def __init__(self, **environ: str) -> None:
+        self.world = World()
+        self.settings: Settings = read_settings({**ENVIRON, **environ})
+        here = self.world.here
+        self.parts = Parts(
+            settings=self.settings,
+            clock=self.world.clock,
+            ring=self.world.ring,
+            store=self.world.store,
+            identity=self.world.identity,
+            sessions=here.sessions,
+            engine=here.engine,
+            sign_in=here.sign_in(
+                tenant=self.settings.tenant,
+                default_scopes=self.settings.default_scopes,
+                allowed_scopes=self.settings.allowed_scopes,
+                allow_token_flow=self.settings.allow_token_flow,
+            ),
+            sign_out=here.sign_out,
+            accounts=here.accounts,
+            notes=here.notes,
+            sweep=here.sweep,
+        )
+        self.cookies = Cookies(self.settings, self.world.ring, self.world.clock)
+        self.failure: Exception | None = None
+        super().__init__(self._parts)
+
+    async def _parts(self) -> Parts:
+        if self.failure:
+            raise self.failure
+        return self.parts
 
     async def signed_in(self, account: Account | None = None, *, lives_s: float = 3600) -> Stored:
         """The browser has a session's cookie."""
