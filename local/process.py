@@ -80,11 +80,14 @@ class StackProcess:
             self._process.stdout.close()
         return code
 
-    def wait_for_line(self, text: str, *, within_s: float = 10) -> bool:
-        """Whether a line with `text` shows up; for what the stack's log says a moment after it happened."""
+    def wait_for_line(self, text: str, *, within_s: float = 10, after: int = 0) -> bool:
+        """Whether a line with `text` shows up; for what the stack's log says a moment after it happened.
+
+        `after`: not among the first so many lines.
+        """
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
-            if any(text in line for line in list(self.lines)):
+            if any(text in line for line in list(self.lines)[after:]):
                 return True
             time.sleep(0.05)
         return False

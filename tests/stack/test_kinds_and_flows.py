@@ -3,6 +3,7 @@
 Each setting needs a stack of its own: a process imports the bundle once. They start when they are first needed.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -479,6 +480,7 @@ async def refused(world: World, held: HeldBack, fields: dict[str, str], check: s
     assert code_of(page) == "id_token_refused"
     assert (await session_of(world.browser)) == {"signed_in": False}
     assert await secrets_with_tokens(world.control) == []
+    assert await asyncio.to_thread(world.stack.wait_for_line, "id_token_refused", after=already)
     said = [
         json.loads(line.partition("onenote_auth ")[2]) for line in world.stack.lines[already:] if "id_token_r" in line
     ]
