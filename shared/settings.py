@@ -48,6 +48,8 @@ class Settings:
     vaults: tuple[tuple[str, str], ...]
     public_base_url: str
     frontend_origins: tuple[str, ...]
+    origins: tuple[str, ...]
+    """May call and be returned to; the public one is always first."""
     default_return_url: str
     refresh_schedule: str
     session_idle_days: float
@@ -61,11 +63,6 @@ class Settings:
     @property
     def redirect_uri(self) -> str:
         return self.public_base_url + "/api/auth/callback"
-
-    @property
-    def origins(self) -> tuple[str, ...]:
-        """Origins that may call and be returned to; the public one is always first."""
-        return (origin_of(self.public_base_url), *self.frontend_origins)
 
     @property
     def microsoft_cloud(self) -> bool:
@@ -243,6 +240,7 @@ def _parse(reader: _Reader) -> Settings:
         vaults=_vaults(reader),
         public_base_url=public_base_url,
         frontend_origins=frontend_origins,
+        origins=(origin_of(public_base_url), *frontend_origins) if public_base_url else frontend_origins,
         default_return_url=_default_return(reader, public_base_url, frontend_origins),
         refresh_schedule=expression or DEFAULT_SCHEDULE,
         session_idle_days=idle,

@@ -12,6 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -164,6 +165,7 @@ class Cookies:
         return cookie(name, "", path=self._base_path + "/api/auth", max_age_s=0, same_site="None")
 
 
+@lru_cache(maxsize=128)
 def _derived(key: RingKey, use: bytes) -> bytes:
     return hmac.digest(key.secret, b"onenote-auth/" + use, "sha256")
 

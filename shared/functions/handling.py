@@ -100,13 +100,17 @@ def blueprint_of(parts_now: PartsNow, routes: Sequence[Route]) -> func.Blueprint
 
 
 def _function(parts_now: PartsNow, route: Route) -> Function:
+    cookies: Cookies | None = None
+
     async def function(req: func.HttpRequest) -> func.HttpResponse:
         try:
             parts = await parts_now()
         except Misconfigured as error:
             findings = error.findings if route.keyed else ()
             return problem_answer(problem_of(error), findings=findings).to_response()
-        answer = await _answer(req, parts, route)
+        nonlocal cookies
+        cookies = cookies or Cookies(parts.settings, parts.ring, parts.clock)
+        answer = await _answer(req, parts, cookies, route)
         _allow_origin(req, parts.settings, answer)
         return answer.to_response()
 
@@ -114,12 +118,12 @@ def _function(parts_now: PartsNow, route: Route) -> Function:
     return function
 
 
-async def _answer(req: func.HttpRequest, parts: Parts, route: Route) -> Answer:
+async def _answer(req: func.HttpRequest, parts: Parts, cookies: Cookies, route: Route) -> Answer:
     if req.method == "OPTIONS":
         return Answer(204, headers={"Allow": route.allow})
     call: Call | None = None
     try:
-        call = Call(req, parts, Cookies(parts.settings, parts.ring, parts.clock), cookies_of(req), query_of(req))
+        call = Call(req, parts, cookies, cookies_of(req), query_of(req))
         return await route.handler(call)
     except Exception as error:
         problem = problem_of(error)

@@ -19,6 +19,7 @@ from shared.errors import BadRequest
 QUERY_MOST = 6_000
 VALUE_MOST = 4_000
 FORM_MOST = 64_000
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
 _LOCATION_SAFE = "%:/?#[]@!$&'()*+,;=-._~"
 _ALWAYS = {
@@ -77,6 +78,8 @@ def form_of(req: func.HttpRequest) -> Fields:
 
 
 def _parse(raw: str) -> Fields:
+    if not raw:
+        return Fields(())
     try:
         return Fields(tuple(parse_qsl(raw, keep_blank_values=True, max_num_fields=100)))
     except ValueError:
@@ -126,7 +129,7 @@ class Answer:
 
 
 def json_answer(value: Mapping[str, Any], status: int = 200, content_type: str = "application/json") -> Answer:
-    return Answer(status, json.dumps(value, ensure_ascii=False), content_type)
+    return Answer(status, _encode(value), content_type)
 
 
 def redirect(url: str, status: int = 302) -> Answer:

@@ -130,7 +130,7 @@ def times(stored: Stored) -> dict[str, str]:
 
 
 def rfc3339(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def _nobody(call: Call) -> Answer:
