@@ -55,11 +55,7 @@ class KeyVaultStore:
 
     async def create(self, ref: SessionRef, record: Record) -> Stored:
         stored = await self.replace(ref, record)
-        marks = record.marks
-        indexes = [_ACCOUNT + marks.account_hash]
-        if marks.sid_hash:
-            indexes.append(_SID + marks.sid_hash)
-        await asyncio.gather(*(self._index(ref, name) for name in indexes))
+        await asyncio.gather(*(self._index(ref, name) for name in _indexes_of(record.marks)))
         return stored
 
     async def load(self, ref: SessionRef) -> Stored:
@@ -138,34 +134,42 @@ class KeyVaultStore:
         return sum(await asyncio.gather(*(self._purge(client, queue) for _ in range(_PURGE_AT_ONCE))))
 
     async def repair_indexes(self, vault: str, entries: Collection[Entry], listed_at: datetime) -> int:
-        wanted: dict[str, set[str]] = {}
-        for entry in entries:
-            wanted.setdefault(_ACCOUNT + entry.marks.account_hash, set()).add(entry.ref.name)
-            if entry.marks.sid_hash:
-                wanted.setdefault(_SID + entry.marks.sid_hash, set()).add(entry.ref.name)
         client = self._clients[vault]
-        seen: dict[str, tuple[str, datetime]] = {}
+        # A number an index while all is well; names are gathered only for those that are not.
+        sums: dict[str, int] = {}
+        for entry in entries:
+            for index in _indexes_of(entry.marks):
+                sums[index] = sums.get(index, 0) + _part(entry.ref.name)
+        never = datetime.min.replace(tzinfo=UTC)
+        doubtful: dict[str, tuple[str, datetime]] = {}
         foreign: set[str] = set()
         async for page in _pages(client.list_properties_of_secrets(), "list indexes"):
             for properties in page:
                 name = properties.name or ""
                 if name.startswith((_ACCOUNT, _SID)):
-                    seen[name] = ((properties.tags or {}).get("of", ""), properties.updated_on or listed_at)
+                    of, updated_at = (properties.tags or {}).get("of", ""), properties.updated_on or listed_at
+                    if not (total := sums.pop(name, 0)) or of != f"{total:x}":
+                        doubtful[name] = (of, updated_at)
                 elif name.startswith(_SESSION) and _marks(properties) is None:
                     foreign.add(name)
+        doubtful |= dict.fromkeys(sums, ("", never))
+        names: dict[str, set[str]] = {name: set() for name in doubtful}
+        for entry in entries:
+            for index in _indexes_of(entry.marks):
+                if index in names:
+                    names[index].add(entry.ref.name)
         changed = 0
-        for name in {*wanted, *seen}:
-            of, updated_at = seen.get(name, ("", datetime.min.replace(tzinfo=UTC)))
-            names = wanted.get(name, set())
+        for name, (of, updated_at) in doubtful.items():
             # An index written since the listing began may know sessions that the listing does not.
-            if (names and of == _fingerprint(names)) or updated_at >= listed_at - timedelta(seconds=60):
+            if updated_at >= listed_at - timedelta(seconds=60):
                 continue
+            wanted = names[name]
             if foreign and of:
                 # What a newer release wrote can't be read here, but signing out everywhere must still find it.
-                names = names | foreign.intersection(await self._read_index(client, name))
-            if of != _fingerprint(names):
-                changed += await self._write_index(client, name, names)
-            elif not names and listed_at - updated_at > _EMPTY_FOR:
+                wanted = wanted | foreign.intersection(await self._read_index(client, name))
+            if of != _fingerprint(wanted):
+                changed += await self._write_index(client, name, wanted)
+            elif not wanted and listed_at - updated_at > _EMPTY_FOR:
                 await self._delete(client, name)
                 changed += 1
         return changed
@@ -284,5 +288,15 @@ def _marks(properties: SecretProperties) -> Marks | None:
         return None
 
 
+def _indexes_of(marks: Marks) -> tuple[str, ...]:
+    account = _ACCOUNT + marks.account_hash
+    return (account, _SID + marks.sid_hash) if marks.sid_hash else (account,)
+
+
+def _part(name: str) -> int:
+    return int(digest(name)[:24], 16)
+
+
 def _fingerprint(names: Collection[str]) -> str:
-    return digest(",".join(sorted(names)))[:32]
+    """The same for the same names in any order, and computed one name at a time."""
+    return f"{sum(map(_part, names)):x}"
