@@ -435,6 +435,14 @@ def demo(arguments: argparse.Namespace) -> int:
     return hand_over([VENV_PYTHON, "-m", "local.demo", *(["--all"] if arguments.all else [])])
 
 
+def bench(arguments: argparse.Namespace) -> int:
+    ensure_environment("local/requirements.txt")
+    quick = ["--quick"] if arguments.quick else []
+    # Absolute, because the bench runs in the project and the caller need not.
+    file = ["--json", os.path.abspath(arguments.json)] if arguments.json else []
+    return hand_over([VENV_PYTHON, "-m", "local.bench", *quick, *file])
+
+
 def serve(arguments: argparse.Namespace) -> int:
     check_port(arguments.port)
     command = [VENV_PYTHON, "-m", "local.host", "--app", "."]
@@ -507,6 +515,7 @@ examples:
   python3 dev.py demo                the main job without a browser, step by step
   python3 dev.py test                all checks and tests, as CI runs them
   python3 dev.py test -k refresh     pytest alone, with these arguments
+  python3 dev.py bench --quick       the benchmarks in short, as a table
   python3 dev.py serve --port 7071   the functions alone, on the settings of the environment
 """
 
@@ -532,6 +541,11 @@ def make_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("demo", help="walk through the main job and check every step")
     command.add_argument("--all", action="store_true", help="every row of the requirements, failures too")
     command.set_defaults(run=demo)
+
+    command = commands.add_parser("bench", help="measure everything beside its baselines, 5 minutes at most")
+    command.add_argument("--quick", action="store_true", help="under a minute: fewer, shorter rounds")
+    command.add_argument("--json", metavar="FILE", help="write every figure there")
+    command.set_defaults(run=bench)
 
     command = commands.add_parser("serve", help="run the functions on the settings of the environment")
     command.add_argument("--port", type=port_number, required=True, help="where they listen")

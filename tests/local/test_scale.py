@@ -44,8 +44,9 @@ def test_more_sessions_cost_more_but_never_more_each(sessions: int) -> None:
 def test_the_benchmarks_counts_replace_the_assumed_ones(tmp_path: Path) -> None:
     """R-11: what was not measured stays as assumed."""
     file = tmp_path / "bench.json"
-    file.write_text(json.dumps({"ratios": {"vault_writes_per_sign_in": 2.5, "vault_reads_per_idle_day": None}}))
-    assert measured(file) == replace(COUNTS, writes_per_sign_in=2.5)
+    ratios = {"vault_writes_per_sign_in": 2.5, "vault_writes_per_idle_day": None, "vault_reads_per_idle_day": 7.9}
+    file.write_text(json.dumps({"ratios": ratios, "counts": {"vault_own_reads_per_idle_day": 2.25}}))
+    assert measured(file) == replace(COUNTS, writes_per_sign_in=2.5, reads_per_renewal=2.25)
 
 
 def test_the_document_shows_the_table_of_today() -> None:
