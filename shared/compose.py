@@ -10,11 +10,15 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.errors import Misconfigured, SessionEnded, SessionUnknown
 from shared.parts import Parts
 from shared.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 
 class Composition:
@@ -24,6 +28,7 @@ class Composition:
         self._parts: Parts | None = None
         self._lock = asyncio.Lock()
         self._settings: Settings | None = None
+        self._connections: list[ClientSession] = []
         self.problems: tuple[str, ...] = ()
         try:
             self._settings = read_settings(environ)
@@ -38,11 +43,16 @@ class Composition:
                 raise Misconfigured(self.problems)
             async with self._lock:
                 if self._parts is None:
-                    self._parts = _build(self._settings)
+                    self._parts = _build(self._settings, self._connections)
         return self._parts
 
+    async def close(self) -> None:
+        """End the connections, for a process that goes on without the bundle. The platform never asks for it."""
+        while self._connections:
+            await self._connections.pop().close()
 
-def _build(settings: Settings) -> Parts:
+
+def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
     from azure.core.pipeline.transport import AioHttpTransport
 
     from shared.adapters.client_credential import ClientCredential
@@ -74,6 +84,7 @@ def _build(settings: Settings) -> Parts:
     vault_http = open_session(settings.ca_bundle, total_s=10)
     provider_http = open_session(settings.ca_bundle, total_s=15)
     graph_http = open_session(settings.ca_bundle, total_s=100)
+    connections += (vault_http, provider_http, graph_http)
     credential = open_credential(settings, AioHttpTransport(session=vault_http, session_owner=False))
     throttled: Counter[str] = Counter()
     clients = {

@@ -7,7 +7,7 @@ under way. All times are aware datetimes in UTC.
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -85,7 +85,10 @@ class Marks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One session as it lies in the vault. `requested` are the scopes asked for at sign-in, short names."""
+    """One session as it lies in the vault. `requested` are the scopes asked for at sign-in, short names.
+
+    `refreshed_at` grows with every new grant, whatever the clock does: it tells which of two records is newer.
+    """
 
     account: Account
     grant: Grant
@@ -227,6 +230,11 @@ class NotesAnswer:
     status: int
     headers: dict[str, str]
     body: bytes = field(repr=False)
+
+
+def refreshed_after(before: Record, now: datetime) -> datetime:
+    """When a grant that replaces the one of `before` counts as got; `now`, unless the clock was set back."""
+    return max(now, before.refreshed_at + timedelta(microseconds=1))
 
 
 def whole_second(at: datetime) -> datetime:

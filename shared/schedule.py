@@ -18,6 +18,9 @@ EARLY = timedelta(minutes=10)
 SEEN_STEP = timedelta(hours=1)
 """`seen_at` is written at most this often."""
 
+_TOKEN_LONGEST = timedelta(hours=28)
+"""What an access token lives at most ("Continuous access evaluation")."""
+
 _BACKOFF_FIRST = timedelta(minutes=1)
 _BACKOFF_MOST = timedelta(hours=6)
 
@@ -38,10 +41,15 @@ def due_at(grant: Grant, *, seen_at: datetime, now: datetime, name: str, policy:
         before_expiry = grant.expires_at - EARLY - spread
         wished = min(grant.refresh_at, before_expiry) if grant.refresh_at else before_expiry
         # A token that lives shorter than the margin would be due for ever.
-        return whole_second(max(wished, now + (grant.expires_at - now) / 2))
+        return whole_second(min(max(wished, now + (grant.expires_at - now) / 2), now + _longest_wait(policy)))
     period = policy.keep_alive.total_seconds()
     phase = _share(name) * period
     return whole_second(now + timedelta(seconds=(phase - now.timestamp()) % period or period))
+
+
+def is_due(marks: Marks, *, now: datetime, policy: Policy) -> bool:
+    """Also when it says later than anything is ever put off to: a clock that was wrong wrote that."""
+    return marks.due_at <= now or marks.due_at - now > _longest_wait(policy)
 
 
 def after_failure(marks: Marks, *, now: datetime, name: str) -> datetime:
@@ -69,6 +77,10 @@ def over(marks: Marks, *, now: datetime, policy: Policy) -> str | None:
     if now - marks.seen_at > policy.idle:
         return "idle"
     return None
+
+
+def _longest_wait(policy: Policy) -> timedelta:
+    return policy.keep_alive + _TOKEN_LONGEST
 
 
 def _share(name: str) -> float:

@@ -60,7 +60,7 @@ def test_operating_names_every_field_of_the_sweeps_line() -> None:
     tree = ast.parse((ROOT / "shared" / "usecases" / "sweep.py").read_text(encoding="utf-8"))
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
     fields = next(
-        {keyword.arg for keyword in call.keywords}
+        {keyword.arg for keyword in call.keywords} - {"level"}  # how loud it is, no field of the line
         for call in calls
         if isinstance(call.args[0], ast.Constant) and call.args[0].value == "sweep"
     )

@@ -1,6 +1,9 @@
 """Owns outgoing connections: one session a peer, with the operator's trust roots and a time limit."""
 
+import re
 import ssl
+from collections.abc import Mapping
+from functools import cache
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
@@ -10,12 +13,24 @@ def open_session(ca_bundle: str | None, *, total_s: float, limit: int = 100) -> 
 
     `total_s` bounds a whole call, `limit` the connections at once.
     """
-    context = ssl.create_default_context()
-    if ca_bundle:
-        context.load_verify_locations(cafile=ca_bundle)
     return ClientSession(
-        connector=TCPConnector(ssl=context, limit=limit, keepalive_timeout=30),
+        connector=TCPConnector(ssl=_trust(ca_bundle), limit=limit, keepalive_timeout=30),
         timeout=ClientTimeout(total=total_s, connect=5),
         cookie_jar=DummyCookieJar(),
         auto_decompress=True,
     )
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a peer asks to be left alone (RFC 9110 §10.2.3); None for none, and for a date."""
+    text = headers.get("Retry-After", "")
+    return float(text) if re.fullmatch(r"\d{1,5}", text) else None
+
+
+@cache
+def _trust(ca_bundle: str | None) -> ssl.SSLContext:
+    """One for all peers: reading the system's trust roots takes longer than everything else here."""
+    context = ssl.create_default_context()
+    if ca_bundle:
+        context.load_verify_locations(cafile=ca_bundle)
+    return context

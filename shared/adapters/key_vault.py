@@ -264,8 +264,13 @@ class KeyVaultStore:
         # The SDK's delete_secret waits until the deletion shows, which takes seconds.
         async with sdk_errors("delete session"):
             answer = await client.send_request(HttpRequest("DELETE", f"/secrets/{name}"))
-            if answer.status_code not in (404, 409):
+            gone = answer.status_code in (404, 409)
+            if not gone:
                 answer.raise_for_status()
+            # A proxy's page says nothing about the secret: only the vault's own words count.
+            said = answer.json()
+            if not isinstance(said, dict) or ("error" if gone else "recoveryId") not in said:
+                raise StoreUnavailable("delete session: the answer is not a vault's")
 
 
 async def _pages[T](listing: AsyncItemPaged[T], doing: str) -> AsyncIterator[list[T]]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from aiohttp import ClientError, ClientSession
 
+from shared.adapters.http import retry_after_s
 from shared.errors import Misconfigured, ProviderUnavailable
 from shared.model import PERSONAL_TENANT
 from shared.ports import Clock
@@ -72,13 +73,15 @@ class Metadata:
         try:
             async with self._http.get(url, allow_redirects=False) as answer:
                 document = await answer.json(content_type=None) if answer.status == 200 else None
-                status = answer.status
+                status, wait_s = answer.status, retry_after_s(answer.headers)
         except (ClientError, TimeoutError, ValueError, OSError) as error:
             raise ProviderUnavailable(f"identity provider metadata: {type(error).__name__}") from error
         if 400 <= status < 500 and status != 429:
             raise Misconfigured(
                 [f"The identity provider knows no authority {authority}: check AUTH_TENANT and AUTH_AUTHORITY_HOST."]
             )
+        if status != 200:
+            raise ProviderUnavailable(f"identity provider metadata: HTTP {status}", retry_after_s=wait_s)
         return _parse(document)
 
 

@@ -6,7 +6,6 @@
 import base64
 import hashlib
 import json
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -20,6 +19,7 @@ from aiohttp import ClientError, ClientSession
 from shared import log, scopes
 from shared.adapters import id_token
 from shared.adapters.client_credential import ClientCredential, MsalCredential
+from shared.adapters.http import retry_after_s
 from shared.adapters.metadata import Endpoints, Metadata
 from shared.adapters.msal_seam import Answer, CapturedError, Discovered, NoCache, answered, capture
 from shared.adapters.signing_keys import SigningKeys
@@ -236,13 +236,12 @@ class MsalIdentity:
                 body = await answer.content.read(_BODY_LIMIT)
                 while len(body) < _BODY_LIMIT and (more := await answer.content.read(_BODY_LIMIT)):
                     body += more
-                status, retry_after = answer.status, answer.headers.get("Retry-After", "")
+                status, wait_s = answer.status, retry_after_s(answer.headers)
         except (ClientError, TimeoutError, OSError) as error:
             raise ProviderUnavailable(f"token endpoint: {type(error).__name__}") from error
         text = body.decode("utf-8", "replace")
         if status == 429 or status >= 500 or not _object(text):
-            wait = float(retry_after) if re.fullmatch(r"\d{1,5}", retry_after) else None
-            raise ProviderUnavailable(f"token endpoint: HTTP {status}", retry_after_s=wait)
+            raise ProviderUnavailable(f"token endpoint: HTTP {status}", retry_after_s=wait_s)
         return Answer(status, text, correlation_id)
 
     def _grant(self, raw: Mapping[str, Any], asked: Sequence[str], refresh_token: str | None) -> Grant:

@@ -12,16 +12,14 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import (
     AzureError,
-    ClientAuthenticationError,
     HttpResponseError,
-    ResourceExistsError,
-    ResourceNotFoundError,
 )
 from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.keyvault.secrets.aio import SecretClient
 
 from shared import log
+from shared.adapters.http import retry_after_s
 from shared.errors import Misconfigured, SessionEnded, SessionUnknown, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -76,17 +74,14 @@ def open_client(
 async def sdk_errors(doing: str) -> AsyncIterator[None]:
     """Bound a vault call in time and translate its errors, most specific first.
 
-    Raises SessionUnknown (404), SessionEnded (409), Misconfigured (401, 403), StoreUnavailable (the rest).
+    Raises SessionUnknown (404), SessionEnded (409), Misconfigured (401, 403), StoreUnavailable (the rest). A 404 or 409
+    that is not in the vault's words is a proxy's, and says nothing about a session.
     """
     try:
         async with asyncio.timeout(CALL_LIMIT_S):
             yield
     except TimeoutError as error:
         raise StoreUnavailable(f"{doing}: no answer within {CALL_LIMIT_S} s") from error
-    except ResourceNotFoundError as error:
-        raise SessionUnknown(doing) from error
-    except ResourceExistsError as error:
-        raise SessionEnded(doing) from error
     except HttpResponseError as error:
         raise _translate(error, doing) from error
     except (AzureError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -96,22 +91,15 @@ async def sdk_errors(doing: str) -> AsyncIterator[None]:
 
 def _translate(error: HttpResponseError, doing: str) -> Exception:
     status = error.status_code
-    if status == 404:
+    if status == 404 and error.error:
         return SessionUnknown(doing)
-    if status == 409:
+    if status == 409 and error.error:
         return SessionEnded(doing)
-    identity_failed = isinstance(error, ClientAuthenticationError)
-    if status in (401, 403) or (identity_failed and status in (None, 400)):
+    if status in (401, 403):
         mend = (
             "Give the app's identity the role Key Vault Secrets Officer on the token vault, and let it reach the vault."
         )
-        if identity_failed and status != 401:
-            mend = (
-                "The app has no usable identity: turn its managed identity on, check AZURE_CLIENT_ID, "
-                "or sign in with the Azure CLI on a developer's machine."
-            )
         log.error("vault_refused_the_app", doing=doing, status=status, mend=mend)
         return Misconfigured([mend])
-    wait = str(getattr(error.response, "headers", {}).get("Retry-After", ""))
-    retry_after_s = float(wait) if re.fullmatch(r"\d{1,5}", wait) else None
-    return StoreUnavailable(f"{doing}: HTTP {status}", retry_after_s=retry_after_s)
+    wait_s = retry_after_s(getattr(error.response, "headers", {}))
+    return StoreUnavailable(f"{doing}: HTTP {status}", retry_after_s=wait_s)

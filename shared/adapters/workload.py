@@ -5,21 +5,56 @@ azure-identity finds, such as the Azure CLI's sign-in.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from shared import log
-from shared.errors import Misconfigured, Unavailable
+from shared.errors import Misconfigured, StoreUnavailable, Unavailable
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+    from azure.core.credentials import AccessToken
     from azure.core.credentials_async import AsyncTokenCredential
 
-_LIMIT_S = 10
+_LIMIT_S = 8
+"""Within the limit of the vault call that waits for it, so that the log names the right one of the two."""
+
+_NO_IDENTITY = (
+    "The app has no usable identity: turn its managed identity on, check AZURE_CLIENT_ID, "
+    "or sign in with the Azure CLI on a developer's machine."
+)
+
+
+class _VaultIdentity:
+    """A credential whose failures are in our words: in the SDK's they would read as the vault's."""
+
+    def __init__(self, credential: "AsyncTokenCredential") -> None:
+        self._credential = credential
+
+    async def get_token(self, *scopes: str, **options: Any) -> "AccessToken":
+        """Raises Misconfigured, StoreUnavailable."""
+        async with _in_our_words(_NO_IDENTITY, StoreUnavailable):
+            return await self._credential.get_token(*scopes, **options)
+
+    async def close(self) -> None:
+        await self._credential.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        await self.close()
 
 
 def open_credential(settings: Settings, transport: AioHttpTransport) -> "AsyncTokenCredential":
@@ -27,10 +62,12 @@ def open_credential(settings: Settings, transport: AioHttpTransport) -> "AsyncTo
     if settings.has_identity_endpoint:
         from azure.identity.aio import ManagedIdentityCredential
 
-        return ManagedIdentityCredential(client_id=settings.azure_client_id, transport=transport)
+        return _VaultIdentity(ManagedIdentityCredential(client_id=settings.azure_client_id, transport=transport))
     from azure.identity.aio import DefaultAzureCredential
 
-    return DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id, transport=transport)
+    return _VaultIdentity(
+        DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id, transport=transport)
+    )
 
 
 def identity_token(settings: Settings, http: "ClientSession") -> Callable[[str, str], Awaitable[str]]:
@@ -47,17 +84,23 @@ def identity_token(settings: Settings, http: "ClientSession") -> Callable[[str, 
             opened[client_id] = ManagedIdentityCredential(
                 client_id=client_id, transport=AioHttpTransport(session=http, session_owner=False)
             )
-        try:
-            # The SDK's own retries go on for a minute.
-            async with asyncio.timeout(_LIMIT_S):
-                return (await opened[client_id].get_token(scope)).token
-        except ClientAuthenticationError as error:
-            if error.status_code not in (None, 400, 401, 403):
-                raise Unavailable(f"managed identity: HTTP {error.status_code}") from error
-            mend = "AUTH_MANAGED_IDENTITY_CLIENT_ID names no identity of this app: assign it, or check the id."
-            log.error("managed_identity_refused", status=error.status_code, mend=mend)
-            raise Misconfigured([mend]) from error
-        except (AzureError, TimeoutError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise Unavailable(f"managed identity: {type(error).__name__}") from error
+        mend = "AUTH_MANAGED_IDENTITY_CLIENT_ID names no identity of this app: assign it, or check the id."
+        async with _in_our_words(mend, Unavailable):
+            return (await opened[client_id].get_token(scope)).token
 
     return token
+
+
+@asynccontextmanager
+async def _in_our_words(mend: str, unavailable: type[Unavailable]) -> AsyncIterator[None]:
+    try:
+        # The SDK's own retries go on for a minute.
+        async with asyncio.timeout(_LIMIT_S):
+            yield
+    except ClientAuthenticationError as error:
+        if error.status_code not in (None, 400, 401, 403):
+            raise unavailable(f"managed identity: HTTP {error.status_code}") from error
+        log.error("managed_identity_refused", status=error.status_code, mend=mend)
+        raise Misconfigured([mend]) from error
+    except (AzureError, TimeoutError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise unavailable(f"managed identity: {type(error).__name__}") from error

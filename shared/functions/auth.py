@@ -82,6 +82,8 @@ async def callback(call: Call) -> Answer:
                 attempt, _token_answer(fields, attempt)
             )
         elif code:
+            # Before the code is spent and a session made that no cookie could be signed for.
+            await call.parts.ring.newest()
             done = await call.parts.sign_in.complete(attempt, code, _hinted_tenant(fields))
         else:
             raise SignInFailed("invalid_request", return_to=attempt.return_to)

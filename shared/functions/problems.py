@@ -1,5 +1,6 @@
 """Owns errors as programs read them: `application/problem+json` (RFC 9457) with a stable `code`."""
 
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ def problem_of(error: Exception) -> Problem:
     detail = getattr(error, "detail", None) or _DETAILS.get(error.code) or text_for(error.code, "en").body
     if status >= 500:
         log.error("answered_with_error", ref=ref, code=error.code, cause=str(error))
+    elif isinstance(error, SignInFailed):
+        _log_sign_in(error, ref)
     return Problem(
         status,
         "not_signed_in" if isinstance(error, SessionUnknown | SessionEnded) else error.code,
@@ -70,6 +73,14 @@ def problem_of(error: Exception) -> Problem:
         retry_after_s=(error.retry_after_s or 5) if isinstance(error, Unavailable) else None,
         reason=error.reason if isinstance(error, ReauthRequired) else None,
     )
+
+
+def _log_sign_in(error: SignInFailed, ref: str) -> None:
+    """The person reads `ref` out: it must be in the log, and loud where it is not theirs to mend."""
+    cause = error.__cause__
+    loud = isinstance(cause, Unavailable | Misconfigured)
+    level = logging.ERROR if loud else logging.INFO
+    log.event("sign_in_failed", level=level, ref=ref, code=error.code, cause=str(cause) if loud else None)
 
 
 def problem_answer(problem: Problem, *, reconnect_url: str | None = None, findings: Sequence[str] = ()) -> Answer:

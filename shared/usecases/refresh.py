@@ -23,7 +23,7 @@ from shared.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from shared.model import Flow, Grant, Health, SessionRef, Stored
+from shared.model import Flow, Grant, Health, SessionRef, Stored, refreshed_after
 from shared.ports import Clock, Identity, ProviderRefused, SessionStore
 from shared.schedule import Policy
 from shared.usecases.claims import Claims
@@ -137,7 +137,7 @@ class Engine:
         def enough(stored: Stored) -> bool:
             grant = stored.record.grant
             # Where tokens live shorter than what is asked for, a young one is as good as it gets.
-            whole_life = grant.expires_at - stored.record.refreshed_at
+            whole_life = max(grant.expires_at - stored.record.refreshed_at, timedelta())
             return grant.expires_at - self._clock.now() > min(at_least, whole_life * _WORTH_RENEWING)
 
         return enough
@@ -225,7 +225,7 @@ class Engine:
         record = replace(
             stored.record,
             grant=grant,
-            refreshed_at=now,
+            refreshed_at=refreshed_after(stored.record, now),
             marks=replace(marks, health=Health.OK, reason=None, claims=None, claim=None, failures=0, due_at=due),
         )
         if self._sessions.has_ended(stored.ref):

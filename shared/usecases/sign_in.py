@@ -6,7 +6,7 @@ account turns out to be personal only afterwards, sign-in starts once more at `c
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared import log, schedule, verdicts
@@ -27,6 +27,7 @@ from shared.model import (
     Stored,
     TokenAnswer,
     digest,
+    refreshed_after,
     whole_second,
 )
 from shared.ports import Clock, Identity, InvalidIdToken, ProviderRefused, SessionStore
@@ -202,7 +203,7 @@ class SignIn:
             try:
                 await self._store.delete(previous)
             except BundleError as error:
-                log.warning("replaced_session_not_deleted", session=previous.name[:12], cause=error.code)
+                log.warning("replaced_session_not_deleted", session=previous.name[:12], cause=str(error))
         return Completed(session=session, stored=stored, return_to=attempt.return_to)
 
     async def _extended(self, ref: SessionRef, attempt: Attempt, signed_in: SignedIn) -> Stored | None:
@@ -213,6 +214,7 @@ class SignIn:
             if before.record.account.home_account_id != signed_in.account.home_account_id:
                 raise _AnotherAccountError
             record = self._record(ref, attempt, signed_in, created_at=before.record.marks.created_at)
+            record = replace(record, refreshed_at=refreshed_after(before.record, record.refreshed_at))
             # A new session at the provider has another `sid`: its front-channel sign-out must find this one, too.
             known = record.marks.sid_hash == before.record.marks.sid_hash
             stored = await (self._store.replace(ref, record) if known else self._store.create(ref, record))
@@ -221,7 +223,7 @@ class SignIn:
 
         try:
             stored = await self._engine.between_renewals(ref, replaced)
-        except Unavailable:
+        except (Unavailable, Misconfigured):
             raise
         except (BundleError, _AnotherAccountError):
             return None

@@ -40,7 +40,7 @@ class SignOut:
         try:
             return await self._identity.sign_out_url(account, return_url, state)
         except BundleError as error:
-            log.warning("provider_sign_out_skipped", cause=error.code)
+            log.warning("provider_sign_out_skipped", cause=str(error))
             return return_url
 
     async def provider_origin(self) -> str:
@@ -91,7 +91,7 @@ class SignOut:
                 "sign_out_not_stored_yet",
                 session=ref.name[:12],
                 vault=ref.vault,
-                cause=type(error).__name__,
+                cause=str(error) or f"delete session: no answer within {_WAIT_S:.0f} s",
                 mend="The deletion is tried again; if this process ends first, the tokens stay until the session is over.",
             )
             task = asyncio.create_task(self._again(ref))

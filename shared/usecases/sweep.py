@@ -5,6 +5,7 @@ the most urgent first, and is harmless when it is started twice or cut off anywh
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ _SETTLE_S = 20.0
 _PLANNED_FOR = timedelta(hours=1)
 _PLANNED_MOST = 50_000
 _REFUSED_MOST = 20
+_CAUSES_MOST = 5
 _KEY_LIFETIME = timedelta(days=30)
 
 type _Work = Coroutine[object, object, None]
@@ -59,6 +61,13 @@ class Summary:
     indexes_repaired: int = 0
     left_for_next_run: int = 0
     failed: Counter[str] = field(default_factory=Counter)
+    causes: list[str] = field(default_factory=list)
+
+    def add_failure(self, code: str, cause: str) -> None:
+        """Count it; `causes` tells the operator where to look, in a few words."""
+        self.failed[code] += 1
+        if cause not in self.causes and len(self.causes) < _CAUSES_MOST:
+            self.causes.append(cause)
 
 
 class Sweep:
@@ -112,7 +121,7 @@ class Sweep:
             async for entry in self._store.entries(vault):
                 entries.append(entry)
         except (StoreUnavailable, Misconfigured) as error:
-            summary.failed[error.code] += 1
+            summary.add_failure(error.code, str(error))
             log.error("vault_not_listed", vault=vault, cause=str(error))
             return
         over = [e for e in entries if schedule.over(e.marks, now=began, policy=self._policy)]
@@ -143,7 +152,7 @@ class Sweep:
     def _is_due(self, entry: Entry, now: datetime) -> bool:
         marks = entry.marks
         return (
-            marks.due_at <= now
+            schedule.is_due(marks, now=now, policy=self._policy)
             and marks.flow is Flow.CODE
             and marks.health is not Health.REAUTH_REQUIRED
             and schedule.over(marks, now=now, policy=self._policy) is None
@@ -189,7 +198,7 @@ class Sweep:
         except (NotSignedIn, SessionUnknown, SessionEnded):
             return
         except Unavailable as error:
-            summary.failed[error.code] += 1
+            summary.add_failure(error.code, str(error))
             if not isinstance(error, StoreUnavailable):
                 await self._back_off(entry)
         else:
@@ -224,15 +233,16 @@ class Sweep:
         try:
             await work
         except BundleError as error:
-            summary.failed[error.code] += 1
+            summary.add_failure(error.code, str(error))
         except Exception as error:
             # A fault of ours with one session must not cost all the others their renewal.
-            summary.failed[BundleError.code] += 1
+            summary.add_failure(BundleError.code, type(error).__name__)
             log.error("sweep_step_broke", type=type(error).__name__)
 
     def _report(self, summary: Summary, began: datetime, past_due: bool) -> None:
         log.event(
             "sweep",
+            level=logging.WARNING if summary.failed else logging.INFO,
             sessions=summary.sessions,
             due=summary.due,
             renewed=summary.renewed,
@@ -243,6 +253,7 @@ class Sweep:
             indexes_repaired=summary.indexes_repaired,
             left_for_next_run=summary.left_for_next_run,
             failed=dict(summary.failed),
+            causes=summary.causes,
             past_due=past_due,
             duration_s=round((self._clock.now() - began).total_seconds(), 3),
         )

@@ -117,7 +117,9 @@ async def test_a_deletion_that_does_not_show_yet_is_purged_by_the_next_run(subje
     await subject.store.create(ref, record(subject.now()))
     await subject.store.delete(ref)
     subject.advance(MINUTES_2)
-    vault.faults.add(Fault(method="DELETE", path="/deletedsecrets/", action="status", status=409, times=1))
+    conflict = '{"error":{"code":"Conflict","message":"Secret is currently being deleted."}}'
+    fault = Fault(method="DELETE", path="/deletedsecrets/", action="status", status=409, body=conflict, times=1)
+    vault.faults.add(fault)
     assert await subject.store.purge(NORTH, subject.now()) == 0
     assert await subject.store.purge(NORTH, subject.now()) == 1
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from azure.core import exceptions as core
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ODataV4Format, ResourceNotFoundError
 from azure.identity import CredentialUnavailableError
 from azure.keyvault.secrets.aio import SecretClient
 
@@ -69,6 +69,7 @@ def raised(kind: type[Exception], status: int | None = None) -> Exception:
     if isinstance(error, HttpResponseError):
         error.status_code = status
         error.response = SimpleNamespace(headers={}) if status else None
+        error.error = ODataV4Format({"code": "TheVaultsWord"}) if status else None
     return error
 
 
@@ -100,6 +101,17 @@ async def test_a_status_says_who_can_act(status: int, expected: type[BundleError
     with pytest.raises(expected):
         async with sdk_errors("read session"):
             raise raised(HttpResponseError, status)
+
+
+@pytest.mark.parametrize("status", [404, 409])
+async def test_a_status_that_is_not_in_the_vaults_words_says_nothing_about_a_session(status: int) -> None:
+    """A gateway that lost its way to the vault answers 404, too: nobody is signed out by it."""
+    error = raised(HttpResponseError, status)
+    assert isinstance(error, HttpResponseError)
+    error.error = None
+    with pytest.raises(StoreUnavailable):
+        async with sdk_errors("read session"):
+            raise error
 
 
 async def test_our_own_errors_and_bugs_pass_unchanged() -> None:

@@ -3,11 +3,12 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model import Flow, Grant, Health, Marks, digest
-from shared.schedule import EARLY, WARM, Policy, after_failure, due_at, over
+from shared.schedule import EARLY, WARM, Policy, after_failure, due_at, is_due, over
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 POLICY = Policy(idle=timedelta(days=30), longest=timedelta(days=180), keep_alive=timedelta(hours=24))
@@ -133,3 +134,17 @@ def test_a_session_of_the_token_flow_is_over_with_its_token() -> None:
     assert over(short, now=NOW + timedelta(hours=1), policy=POLICY) == "token_flow_expired"
     # A due renewal of the code flow ends nothing.
     assert over(marks(due_at=NOW), now=NOW + timedelta(hours=1), policy=POLICY) is None
+
+
+@pytest.mark.parametrize(("days", "due"), [(-1, True), (0, True), (1, False), (2, False), (3, True), (10, True)])
+def test_what_a_wrong_clock_put_off_for_days_is_due(days: float, due: bool) -> None:
+    """R-11: nothing is ever put off for longer than a period and the longest token together."""
+    assert is_due(marks(due_at=NOW + timedelta(days=days)), now=NOW, policy=POLICY) is due
+
+
+@given(names, st.floats(28, 24 * 90).map(lambda hours: timedelta(hours=hours)))
+def test_a_token_that_lives_for_weeks_is_not_due_at_once(name: str, lives: timedelta) -> None:
+    """Some other provider's: it is renewed like an idle one, and no more often."""
+    at = due_at(grant(lives), seen_at=NOW, now=NOW, name=name, policy=POLICY)
+    assert at > NOW + timedelta(hours=12)
+    assert not is_due(marks(due_at=at), now=NOW, policy=POLICY)
