@@ -480,9 +480,11 @@ async def refused(world: World, held: HeldBack, fields: dict[str, str], check: s
     assert code_of(page) == "id_token_refused"
     assert (await session_of(world.browser)) == {"signed_in": False}
     assert await secrets_with_tokens(world.control) == []
-    assert await asyncio.to_thread(world.stack.wait_for_line, "id_token_refused", after=already)
+    assert await asyncio.to_thread(world.stack.wait_for_line, '"event": "id_token_refused"', after=already)
     said = [
-        json.loads(line.partition("onenote_auth ")[2]) for line in world.stack.lines[already:] if "id_token_r" in line
+        json.loads(line.partition("onenote_auth ")[2])
+        for line in world.stack.lines[already:]
+        if '"event": "id_token_refused"' in line
     ]
     assert [event["check"] for event in said] == [check]
 
