@@ -1,0 +1,36 @@
+"""The bundle's real parts and embedded services on one hurried loop: time limits pass in a moment."""
+
+import asyncio
+import logging
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+
+from local.tls import LocalAuthority, make_authority
+from tests.doubles.hurried_time import HurriedLoop
+from tests.faults.world import World
+from tests.faults.world import world as make_world
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], AbstractEventLoop]]:
+    # Where the bundle is a process of its own, its time is the real one.
+    alone = item.path.stem == "test_killed"
+    return {"real": asyncio.SelectorEventLoop} if alone else {"hurried": HurriedLoop}
+
+
+@pytest.fixture(autouse=True)
+def platforms_log(caplog: pytest.LogCaptureFixture) -> None:
+    """What the platform keeps by default."""
+    caplog.set_level(logging.INFO)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+async def world(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    async with make_world(authority, monkeypatch) as made:
+        yield made
