@@ -77,21 +77,24 @@ async def callback(call: Call) -> Answer:
             name = error if _ERROR.fullmatch(error) else "unreadable"
             refusal = ProviderRefusal(error=name, codes=_codes(fields.one("error_description")))
             raise call.parts.sign_in.refused(attempt, refusal)
-        if attempt.flow is Flow.TOKEN:
-            done: Completed | StartAgain = await call.parts.sign_in.complete_token(
-                attempt, _token_answer(fields, attempt)
-            )
-        elif code:
-            # Before the code is spent and a session made that no cookie could be signed for.
-            await call.parts.ring.newest()
-            done = await call.parts.sign_in.complete(attempt, code, _hinted_tenant(fields))
-        else:
-            raise SignInFailed("invalid_request", return_to=attempt.return_to)
-        answer = await _done(call, done)
+        answer = await _done(call, await _completed(call, attempt, fields, code))
     except BundleError as failure:
         answer = _failed(call, failure)
     answer.cookies += clear
     return answer
+
+
+async def _completed(call: Call, attempt: Attempt, fields: Fields, code: str | None) -> Completed | StartAgain:
+    sign_in, ring = call.parts.sign_in, call.parts.ring
+    # The ring first: no code is spent and no session made that no cookie could be signed for.
+    if attempt.flow is Flow.TOKEN:
+        tokens = _token_answer(fields, attempt)
+        await ring.newest()
+        return await sign_in.complete_token(attempt, tokens)
+    if code is None:
+        raise SignInFailed("invalid_request", return_to=attempt.return_to)
+    await ring.newest()
+    return await sign_in.complete(attempt, code, _hinted_tenant(fields))
 
 
 async def error(call: Call) -> Answer:
@@ -113,8 +116,8 @@ async def error(call: Call) -> Answer:
 async def logout(call: Call) -> Answer:
     """GET asks, POST does: tokens gone, local state gone, then the provider's logout (R-12)."""
     wished = safe_return(call.settings, call.query.one("return_to"))
-    provider = await call.parts.sign_out.provider_origin()
     if call.req.method == "GET":
+        provider = await call.parts.sign_out.provider_origin()
         action = f"{call.settings.public_base_url}/api/auth/logout"
         if wished:
             action += "?" + urlencode({"return_to": wished})

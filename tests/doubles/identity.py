@@ -94,6 +94,7 @@ class ScriptedIdentity:
         self.refreshes: list[Refresh] = []
         self.redemptions: list[tuple[str, str]] = []
         self.authorizations: list[Attempt] = []
+        self.sign_outs: list[Account | None] = []
         self._codes: dict[str, Account] = {}
         self._families: dict[str, _Family] = {}
         self._made = 0
@@ -178,6 +179,7 @@ class ScriptedIdentity:
         return issuer in self.issuers
 
     async def sign_out_url(self, account: Account | None, return_url: str, state: str) -> str:
+        self.sign_outs.append(account)
         if self.sign_out_error:
             raise self.sign_out_error
         return f"https://login.example/{account.authority if account else 'common'}/logout?state={state}"

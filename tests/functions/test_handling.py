@@ -135,6 +135,19 @@ async def signed_in_by_browser(bundle: Bundle, **login: str) -> Reply:
     return await bundle.call("auth_callback", "POST", form={"code": code, "state": state}, headers=PAGE)
 
 
+async def test_signing_out_asks_the_provider_once_and_only_after_the_tokens_are_gone(bundle: Bundle) -> None:
+    """R-12: a provider that is slow must not hold the deletion back."""
+    await bundle.signed_in()
+    asked_before: list[int] = []
+
+    async def look() -> None:
+        asked_before.append(len(bundle.world.identity.sign_outs))
+
+    bundle.world.store.during["delete"] = look
+    await bundle.call("auth_logout", "POST", headers={"origin": OURS})
+    assert (asked_before, len(bundle.world.identity.sign_outs)) == ([0], 1)
+
+
 async def test_signing_in_comes_back_with_a_session(bundle: Bundle) -> None:
     """R-04: the attempt's cookie is gone, the session's is there, no token anywhere."""
     back = await signed_in_by_browser(bundle)
@@ -185,6 +198,21 @@ async def test_any_other_failure_ends_on_the_friendly_page(bundle: Bundle, form:
     assert page.status == 200
     assert f'href="{APP}/home#error={code}&amp;'.encode() in page.body
     assert query["ref"][0].encode() in page.body
+
+
+@pytest.mark.parametrize("flow", ["code", "token"])
+async def test_nobody_is_signed_in_whom_no_cookie_could_be_given(flow: str) -> None:
+    """R-04, R-05: the cookie's key is asked for before a session is made, or nobody could ever use or end it."""
+    bundle = Bundle(AUTH_ALLOW_TOKEN_FLOW="true")
+    away = await bundle.call("auth_login", headers=PAGE, flow=flow)
+    (state,) = parse_qs(urlsplit(away.location).query)["state"]
+    bundle.world.identity.accepts["id"] = work_account()
+    code = bundle.world.identity.code_for(work_account())
+    bundle.world.ring.fail_next("newest", StoreUnavailable("vault"))
+    form = {"code": code} if flow == "code" else {"id_token": "id", "access_token": "at", "expires_in": "3600"}
+    failed = await bundle.call("auth_callback", "POST", form={**form, "state": state}, headers=PAGE)
+    assert failed.fragment["error"] == "store_unavailable"
+    assert bundle.world.memory.names() == []
 
 
 @pytest.mark.parametrize("state", ["", "unknown-state", "a" * 200])
