@@ -65,13 +65,12 @@ def plan(wish: Wish, rules: Rules, now: datetime) -> Attempt:
         held = current.record
         login_hint = login_hint or held.account.login_hint
         claims = held.marks.claims
-        if prompt is None and held.marks.reason == "consent_revoked" and claims is None:
-            prompt = "consent"
+        prompt = prompt or held.marks.prompt
         if extends or wish.scope is None:
             # Also where the person only signs in again: what they added later is not lost.
             kept = {name for name in held.requested if scopes.covers(rules.allowed_scopes, name)}
             chosen = tuple(sorted({*kept, *chosen} if extends else kept or chosen))
-    if wish.prompt == "select_account":
+    if prompt == "select_account":
         login_hint = None  # the provider takes one or the other
     return Attempt(
         state=secrets.token_urlsafe(24),

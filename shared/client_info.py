@@ -3,8 +3,9 @@
 msal does not check it (bad JSON raises, line breaks reach request headers): it is read here and dropped before msal.
 """
 
-import base64
 import json
+
+from shared import base64url
 
 
 def read_client_info(value: object) -> tuple[str, str] | None:
@@ -12,7 +13,7 @@ def read_client_info(value: object) -> tuple[str, str] | None:
     if not isinstance(value, str) or not 0 < len(value) <= 2048:
         return None
     try:
-        parsed = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+        parsed = json.loads(base64url.decode(value))
     except ValueError:
         return None
     if not isinstance(parsed, dict):

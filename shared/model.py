@@ -66,7 +66,7 @@ class Marks:
     """What the timer decides by, readable without the record itself. Its times are whole seconds.
 
     `due_at` is the next time that the grant wants renewal; `failures` counts refreshes that failed in a row.
-    `claims` are what the provider wants shown at the next sign-in, where it said so. `claim` says which instance
+    `claims` and `prompt` are what the next sign-in must show the provider, where its refusal says so. `claim` says which instance
     is renewing right now, at a provider that punishes two (see `shared.usecases.claims`).
     """
 
@@ -80,6 +80,7 @@ class Marks:
     account_hash: str
     flow: Flow = Flow.CODE
     claims: str | None = None
+    prompt: str | None = None
     claim: str | None = None
 
 

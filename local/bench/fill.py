@@ -12,9 +12,7 @@ from local.bench.provider import TENANT
 from local.secret_store import SecretStore, Version
 from shared import schedule
 from shared.adapters import record_format
-
-# Private, but two ways to reckon it would drift apart, and a sweep would then repair every index.
-from shared.adapters.key_vault import _fingerprint
+from shared.adapters.key_vault import index_fingerprint
 from shared.model import Account, AccountKind, Grant, Health, Marks, Record, digest
 from shared.schedule import Policy
 
@@ -39,7 +37,7 @@ def fill(store: SecretStore, *, sessions: int, due: int, tenants: int = 1) -> li
         record = _record(number, tenant(number % tenants), name, now, is_due=number < due)
         value = record_format.to_value(record) if number < due else shared_value
         entries[name] = (value, record_format.to_tags(record.marks))
-        index = (json.dumps([name]), {"v": str(record_format.VERSION), "of": _fingerprint([name])})
+        index = (json.dumps([name]), {"v": str(record_format.VERSION), "of": index_fingerprint([name])})
         entries["a-" + record.marks.account_hash] = index
         entries[f"f-{record.marks.sid_hash}"] = index
         if number < due:

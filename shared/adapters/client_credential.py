@@ -4,7 +4,6 @@ A secret or certificate may be given as the address of a secret in the operator'
 app's own identity, and read again when the provider refuses it, so that a rotation needs no restart (R-01).
 """
 
-import base64
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from shared import base64url
 from shared.errors import Misconfigured
 from shared.settings import Settings, is_secret_address
 
@@ -106,7 +106,7 @@ class CertificateAssertion:
             ) from error
         if not isinstance(key, RSAPrivateKey):
             raise Misconfigured(["AUTH_CLIENT_CERTIFICATE holds no RSA key: the identity platform takes no other."])
-        thumbprint = base64.urlsafe_b64encode(certificate.fingerprint(hashes.SHA256())).rstrip(b"=").decode()
+        thumbprint = base64url.encode(certificate.fingerprint(hashes.SHA256()))
         return cls(client_id, key, {"x5t#S256": thumbprint}, {})
 
     def __call__(self, context: dict[str, str]) -> str:

@@ -4,11 +4,11 @@ A token that came straight from the token endpoint over TLS may keep its signatu
 that came through the browser has it checked in `signing_keys`.
 """
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
+from shared import base64url
 from shared.client_info import read_client_info
 from shared.model import PERSONAL_TENANT, Account, AccountKind
 from shared.ports import InvalidIdToken
@@ -76,5 +76,5 @@ def account(claims: Mapping[str, object], client_info: object) -> Account:
 def check_at_hash(claims: Mapping[str, object], access_token: str) -> None:
     """The access token belongs to this id token (OpenID Connect Core §3.2.2.9, RS256). Raises InvalidIdToken."""
     half = hashlib.sha256(access_token.encode()).digest()[:16]
-    if claims.get("at_hash") != base64.urlsafe_b64encode(half).rstrip(b"=").decode():
+    if claims.get("at_hash") != base64url.encode(half):
         raise InvalidIdToken("at_hash")

@@ -167,7 +167,7 @@ class KeyVaultStore:
             if foreign and of:
                 # What a newer release wrote can't be read here, but signing out everywhere must still find it.
                 wanted = wanted | foreign.intersection(await self._read_index(client, name))
-            if of != _fingerprint(wanted):
+            if of != index_fingerprint(wanted):
                 changed += await self._write_index(client, name, wanted)
             elif not wanted and listed_at - updated_at > _EMPTY_FOR:
                 await self._delete(client, name)
@@ -216,7 +216,7 @@ class KeyVaultStore:
             await self._write_index(client, name, {*others[1 - _INDEX_MOST :], ref.name})
         except BundleError as error:
             # The sweep repairs it from the tags; the sign-in itself has succeeded.
-            log.warning("index_not_written", vault=ref.vault, error=error.code)
+            log.warning("index_not_written", vault=ref.vault, error=error.code, cause=str(error))
 
     async def _look_up(self, name: str) -> list[SessionRef]:
         async def one(vault: str, client: SecretClient) -> list[SessionRef]:
@@ -243,7 +243,7 @@ class KeyVaultStore:
                     name,
                     json.dumps(sorted(names)[-_INDEX_MOST:]),
                     content_type=_CONTENT_TYPE,
-                    tags={"v": str(record_format.VERSION), "of": _fingerprint(names)},
+                    tags={"v": str(record_format.VERSION), "of": index_fingerprint(names)},
                 )
         except SessionEnded:
             return False  # deleted, being recovered or being purged: it comes back with the next sweep
@@ -302,6 +302,6 @@ def _part(name: str) -> int:
     return int(digest(name)[:24], 16)
 
 
-def _fingerprint(names: Collection[str]) -> str:
+def index_fingerprint(names: Collection[str]) -> str:
     """The same for the same names in any order, and computed one name at a time."""
     return f"{sum(map(_part, names)):x}"

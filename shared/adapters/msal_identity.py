@@ -3,7 +3,6 @@
 `msal_seam` takes the transport out of msal, so that one event loop serves everybody.
 """
 
-import base64
 import hashlib
 import json
 import uuid
@@ -16,7 +15,7 @@ from urllib.parse import urlencode
 import msal
 from aiohttp import ClientError, ClientSession
 
-from shared import log, scopes
+from shared import base64url, log, scopes
 from shared.adapters import id_token
 from shared.adapters.client_credential import ClientCredential, MsalCredential
 from shared.adapters.http import retry_after_s
@@ -106,8 +105,8 @@ class MsalIdentity:
             return result
 
         endpoints = await self._metadata.endpoints(authority)
-        result, raw = await self._ask(endpoints, authority, ask)
-        claims = result.get("id_token_claims")
+        raw, read = await self._ask(endpoints, authority, ask)
+        claims = read().get("id_token_claims")
         if not isinstance(claims, Mapping):
             raise InvalidIdToken("missing")
         self._check(claims, endpoints, attempt, authority)
@@ -139,7 +138,8 @@ class MsalIdentity:
             result: dict[str, Any] = app.acquire_token_by_refresh_token(refresh_token, wanted, post=post)
             return result
 
-        _, raw = await self._ask(await self._metadata.endpoints(authority), authority, ask)
+        # msal's reading would add nothing here: a renewal is told by its tokens alone.
+        raw, _ = await self._ask(await self._metadata.endpoints(authority), authority, ask)
         return self._grant(raw, scopes, refresh_token)
 
     async def knows_issuer(self, issuer: str) -> bool:
@@ -169,21 +169,20 @@ class MsalIdentity:
         endpoints: Endpoints,
         authority: str,
         ask: Callable[[Any, Callable[..., object]], dict[str, Any]],
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """msal's reading of the answer, and the answer. A refused credential is read again, once."""
+    ) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
+        """The answer, and a function that gives msal's reading of it. A refused credential is read again, once."""
         for again in (True, False):
             app = await self._app(endpoints, authority)
             try:
                 ask(app, capture)
             except CapturedError as captured:
-                answer = await self._send(captured)
+                answer, raw = await self._send(captured)
             else:
                 raise Misconfigured(["msal no longer honours post=: install the pinned version."])
-            raw = _object(answer.text)
             if not (isinstance(raw.get("error"), str) and raw["error"]):
                 if not isinstance(raw.get("access_token"), str) or not raw["access_token"]:
                     raise ProviderUnavailable(f"token endpoint: HTTP {answer.status_code}, neither tokens nor an error")
-                return _read(partial(ask, app), answer, raw), raw
+                return raw, partial(_read, partial(ask, app), answer, raw)
             refusal = _refusal(raw, answer.correlation_id)
             verdict = judge(refusal)
             # The endpoint of personal accounts may not take a code from `common`: sign-in has a way on for that.
@@ -226,7 +225,8 @@ class MsalIdentity:
             self._apps[authority] = (credential, endpoints.token, app)
         return app
 
-    async def _send(self, request: CapturedError) -> Answer:
+    async def _send(self, request: CapturedError) -> tuple[Answer, dict[str, Any]]:
+        """The answer as msal takes it, and its JSON object. Raises ProviderUnavailable for what is none."""
         correlation_id = str(uuid.uuid4())
         headers = {**request.headers, "client-request-id": correlation_id, "return-client-request-id": "true"}
         try:
@@ -240,9 +240,10 @@ class MsalIdentity:
         except (ClientError, TimeoutError, OSError) as error:
             raise ProviderUnavailable(f"token endpoint: {type(error).__name__}") from error
         text = body.decode("utf-8", "replace")
-        if status == 429 or status >= 500 or not _object(text):
+        raw = _object(text)
+        if status == 429 or status >= 500 or not raw:
             raise ProviderUnavailable(f"token endpoint: HTTP {status}", retry_after_s=wait_s)
-        return Answer(status, text, correlation_id)
+        return Answer(status, text, correlation_id), raw
 
     def _grant(self, raw: Mapping[str, Any], asked: Sequence[str], refresh_token: str | None) -> Grant:
         now = self._clock.now()
@@ -267,7 +268,7 @@ def scopes_of(names: Sequence[str], prefix: str) -> tuple[str, ...]:
 
 def s256(verifier: str) -> str:
     """The code challenge of a verifier (RFC 7636 §4.2)."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return base64url.encode(hashlib.sha256(verifier.encode()).digest())
 
 
 def _object(text: str) -> dict[str, Any]:

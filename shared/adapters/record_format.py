@@ -59,6 +59,8 @@ def to_tags(marks: Marks) -> dict[str, str]:
         tags["sid"] = marks.sid_hash
     if marks.claims and len(marks.claims) <= _TAG_MOST:
         tags["claims"] = marks.claims
+    if marks.prompt:
+        tags["prompt"] = marks.prompt
     if marks.claim:
         tags["claim"] = marks.claim
     return tags
@@ -112,6 +114,7 @@ def from_tags(tags: Mapping[str, str]) -> Marks:
             account_hash=tags["account"],
             flow=Flow(tags["flow"]),
             claims=tags.get("claims"),
+            prompt=tags.get("prompt"),
             claim=tags.get("claim"),
         )
     except (KeyError, TypeError, OverflowError, OSError) as error:

@@ -4,7 +4,6 @@ Keys come from the ring, one derived for each use. A forged cookie costs no vaul
 key. `__Secure-`, not `__Host-`: the platform's host adds a Domain, and browsers then drop `__Host-` cookies.
 """
 
-import base64
 import hashlib
 import hmac
 import json
@@ -16,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared import base64url
 from shared.attempts import ATTEMPT_FOR
 from shared.errors import BadRequest
 from shared.functions.http import cookie
@@ -111,7 +111,7 @@ class Cookies:
         plain = json.dumps(_attempt_to_json(attempt), separators=(",", ":"), ensure_ascii=False).encode()
         nonce = os.urandom(12)
         name = _attempt_name(attempt.state, attempt.started_at)
-        sealed = _b64(nonce + _cipher(key).encrypt(nonce, plain, name.encode()))
+        sealed = base64url.encode(nonce + _cipher(key).encrypt(nonce, plain, name.encode()))
         if len(sealed) > _SEALED_MOST:
             # Browsers drop a cookie of more than 4 KiB silently, and the callback would not know the attempt.
             raise BadRequest("query_too_long", "return_to, login_hint and scope are too long together.")
@@ -148,7 +148,7 @@ class Cookies:
         """Where to go when the provider's sign-out comes back; checked again when it is read."""
         return cookie(
             WAY_BACK,
-            _b64(return_to.encode()),
+            base64url.encode(return_to.encode()),
             path=self._base_path + "/api/auth",
             max_age_s=900,
             same_site="Lax",
@@ -156,7 +156,7 @@ class Cookies:
 
     def way_back(self, value: str | None) -> str | None:
         try:
-            return _unb64(value).decode() if value else None
+            return base64url.decode(value).decode() if value else None
         except ValueError:
             return None
 
@@ -173,7 +173,7 @@ def _derived(key: RingKey, use: bytes) -> bytes:
 
 
 def _mac(key: RingKey, text: str) -> str:
-    return _b64(hmac.digest(_derived(key, b"session-cookie"), text.encode(), "sha256"))
+    return base64url.encode(hmac.digest(_derived(key, b"session-cookie"), text.encode(), "sha256"))
 
 
 def _cipher(key: RingKey) -> Any:
@@ -186,7 +186,7 @@ def _open(key: RingKey, text: str, name: str) -> Attempt | None:
     from cryptography.exceptions import InvalidTag
 
     try:
-        sealed = _unb64(text)
+        sealed = base64url.decode(text)
         plain = _cipher(key).decrypt(sealed[:12], sealed[12:], name.encode())
     except (InvalidTag, ValueError):
         return None
@@ -242,11 +242,3 @@ def _attempt_from_json(value: dict[str, Any]) -> Attempt:
         extends=value["x"],
         rounds=value["i"],
     )
-
-
-def _b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _unb64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -3,7 +3,6 @@
 A function can't tell which key it was called with; what a key protects has a route of its own.
 """
 
-import base64
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import unquote
 
 import azure.functions as func
 
+from shared import base64url
 from shared.errors import BadRequest, BundleError, Forbidden, Misconfigured, NotSignedIn, ReauthRequired
 from shared.functions.handling import Call, Route, blueprint_of
 from shared.functions.http import Answer, json_answer
@@ -129,11 +129,11 @@ def _home_account_id(call: Call) -> str:
 
 
 def _page(position: str) -> str:
-    return base64.urlsafe_b64encode(position.encode()).rstrip(b"=").decode()
+    return base64url.encode(position.encode())
 
 
 def _unpage(text: str | None) -> str | None:
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode() if text else None
+        return base64url.decode(text).decode() if text else None
     except ValueError:
         raise BadRequest("invalid_request", "There is no such page.") from None

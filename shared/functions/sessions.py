@@ -5,11 +5,11 @@ from typing import Any
 
 import azure.functions as func
 
-from shared.errors import BadRequest, BundleError, Forbidden, NotSignedIn, ReauthRequired, Unavailable
+from shared.errors import BadRequest, Forbidden, NotSignedIn, ReauthRequired
 from shared.functions.cookies import SESSION
 from shared.functions.handling import Call, Route, blueprint_of, safe_return
 from shared.functions.http import Answer, json_answer
-from shared.model import Health, Stored
+from shared.model import Account, Health, Stored
 from shared.parts import PartsNow
 
 CONSENT_PAGES = {
@@ -49,16 +49,11 @@ async def sessions(call: Call) -> Answer:
         answer = json_answer({"ended": max(1, ended)})
         answer.cookies = [call.cookies.clear_session()]
         return answer
-    found: list[dict[str, Any]] = []
-    for ref in await call.parts.store.by_account(account_hash):
-        try:
-            other = await call.parts.sessions.get(ref)
-        except Unavailable:
-            raise
-        except BundleError:
-            continue
-        if other.record.account.home_account_id == stored.record.account.home_account_id:
-            found.append({"current": ref == read.session.ref, **times(other), "health": health(call, other)})
+    found = [
+        {"current": other.ref == read.session.ref, **times(other), "health": health(call, other)}
+        for other in await call.parts.accounts.living(account_hash)
+        if other.record.account.home_account_id == stored.record.account.home_account_id
+    ]
     return json_answer({"sessions": sorted(found, key=lambda s: s["created_at"], reverse=True)})
 
 
@@ -109,15 +104,18 @@ def health(call: Call, stored: Stored) -> dict[str, Any]:
     marks = stored.record.marks
     reconnect = None
     if marks.health is Health.REAUTH_REQUIRED:
-        wished = call.query.one("return_to") or call.req.headers.get("referer")
-        reconnect = call.reconnect_url(stored.record.account, safe_return(call.settings, wished))
+        reconnect = _reconnect_url(call, stored.record.account)
     return {"state": marks.health.value, "reason": marks.reason, "reconnect_url": reconnect}
 
 
 def _ended_health(call: Call, reason: str) -> dict[str, Any]:
+    return {"state": Health.REAUTH_REQUIRED.value, "reason": reason, "reconnect_url": _reconnect_url(call, None)}
+
+
+def _reconnect_url(call: Call, account: Account | None) -> str:
+    """Back to where the person was, as far as the caller says."""
     wished = call.query.one("return_to") or call.req.headers.get("referer")
-    reconnect = call.reconnect_url(None, safe_return(call.settings, wished))
-    return {"state": Health.REAUTH_REQUIRED.value, "reason": reason, "reconnect_url": reconnect}
+    return call.reconnect_url(account, safe_return(call.settings, wished))
 
 
 def times(stored: Stored) -> dict[str, str]:

@@ -42,7 +42,7 @@ class Accounts:
         hashes, following = await self._store.account_page(vault, position or None)
         accounts: list[tuple[Stored, ...]] = []
         for some in batched(hashes, _AT_ONCE, strict=False):
-            for found in await asyncio.gather(*map(self._living, some)):
+            for found in await asyncio.gather(*map(self.living, some)):
                 # An account with sessions in several vaults is listed with the first of them.
                 if found and min(vaults.index(s.ref.vault) for s in found) == vaults.index(vault):
                     accounts.append(found)
@@ -57,7 +57,7 @@ class Accounts:
         Raises NotSignedIn where there is none, ReauthRequired where the person must act, Unavailable.
         """
         living = sorted(
-            await self._living(digest(home_account_id)),
+            await self.living(digest(home_account_id)),
             key=lambda s: (
                 s.record.marks.health is Health.REAUTH_REQUIRED,
                 -s.record.refreshed_at.timestamp(),
@@ -99,7 +99,8 @@ class Accounts:
         log.warning("all_sessions_revoked", sessions=ended)
         return ended, True
 
-    async def _living(self, account_hash: str) -> tuple[Stored, ...]:
+    async def living(self, account_hash: str) -> tuple[Stored, ...]:
+        """The sessions of an account that are not over. Raises Unavailable."""
         found: list[Stored] = []
         for ref in await self._store.by_account(account_hash):
             try:

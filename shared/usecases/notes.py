@@ -4,12 +4,12 @@ Never more than five calls at once for one user, as OneNote allows ("Microsoft G
 """
 
 import asyncio
-import base64
 import json
 import re
 from collections import OrderedDict
 from urllib.parse import unquote
 
+from shared import base64url
 from shared.errors import BadRequest, ReauthRequired
 from shared.model import NotesAnswer, NotesCall, SessionRef, Stored
 from shared.onenote_errors import PROVISIONING_CODES, error_code
@@ -99,9 +99,10 @@ def _claims(answer: NotesAnswer) -> str | None:
     match = _CLAIMS.search(answer.headers.get("www-authenticate", ""))
     if match is None:
         return None
-    text = match[1].replace("-", "+").replace("_", "/").rstrip("=")
+    # In either alphabet, with padding or without.
+    text = match[1].replace("+", "-").replace("/", "_").rstrip("=")
     try:
-        claims = base64.b64decode(text + "=" * (-len(text) % 4)).decode()
+        claims = base64url.decode(text).decode()
         return claims if isinstance(json.loads(claims), dict) else None
     except ValueError:
         return None

@@ -97,7 +97,7 @@ class Engine:
         """OneNote takes no token of this person's until a sign-in has shown `claims` to the provider (R-13)."""
         log.event("claims_challenge", session=stored.ref.name[:12])
         try:
-            await self._mark(stored, "claims_required", claims)
+            await self._mark(stored, "claims_required", claims, None)
         except (SessionUnknown, SessionEnded):
             self._sessions.end(stored.ref)
 
@@ -106,7 +106,9 @@ class Engine:
         before = await self._sessions.newest(ref)
         if before.record.marks.due_at > due_at:
             return False
-        after = await self._renewed(before, lambda s: s.record.refreshed_at > before.record.refreshed_at)
+        after = await self._renewed(
+            before, lambda s: s.record.refreshed_at > before.record.refreshed_at, just_read=before
+        )
         return after.record.refreshed_at > before.record.refreshed_at
 
     async def between_renewals(self, ref: SessionRef, act: Callable[[], Coroutine[None, None, Stored]]) -> Stored:
@@ -116,10 +118,7 @@ class Engine:
         """
         while under_way := self._flights.get(ref):
             await asyncio.wait({under_way})
-        flight = asyncio.create_task(act())
-        self._flights[ref] = flight
-        flight.add_done_callback(lambda task: self._landed(ref, task))
-        stored = await asyncio.shield(flight)
+        stored = await asyncio.shield(self._start(ref, act()))
         self._unsaved.pop(ref, None)
         return stored
 
@@ -142,12 +141,14 @@ class Engine:
 
         return enough
 
-    async def _renewed(self, stored: Stored, enough: Enough) -> Stored:
+    async def _renewed(self, stored: Stored, enough: Enough, *, just_read: Stored | None = None) -> Stored:
+        """`just_read`: the newest record, if the caller has read it this very moment: no need to read it twice."""
         _refuse_dead(stored)
         try:
             # A renewal that began for another caller may not be enough for this one: then one more.
             for _ in range(2):
-                stored = await self._join(stored.ref, enough)
+                stored = await self._join(stored.ref, enough, just_read)
+                just_read = None
                 if enough(stored):
                     break
         except (SessionUnknown, SessionEnded):
@@ -155,22 +156,23 @@ class Engine:
             raise NotSignedIn from None
         return stored
 
-    async def _join(self, ref: SessionRef, enough: Enough) -> Stored:
-        flight = self._flights.get(ref)
-        if flight is None:
-            flight = asyncio.create_task(self._renew(ref, enough))
-            self._flights[ref] = flight
-            flight.add_done_callback(lambda task: self._landed(ref, task))
+    async def _join(self, ref: SessionRef, enough: Enough, just_read: Stored | None) -> Stored:
+        flight = self._flights.get(ref) or self._start(ref, self._renew(ref, enough, just_read))
         # A browser that hangs up must not cost the new refresh token.
         return await asyncio.shield(flight)
+
+    def _start(self, ref: SessionRef, work: Coroutine[None, None, Stored]) -> asyncio.Task[Stored]:
+        flight = self._flights[ref] = asyncio.create_task(work)
+        flight.add_done_callback(lambda task: self._landed(ref, task))
+        return flight
 
     def _landed(self, ref: SessionRef, flight: asyncio.Task[Stored]) -> None:
         self._flights.pop(ref, None)
         if not flight.cancelled():
             flight.exception()  # every waiter may have hung up: nobody else would look
 
-    async def _renew(self, ref: SessionRef, enough: Enough) -> Stored:
-        stored = await self._sessions.newest(ref)
+    async def _renew(self, ref: SessionRef, enough: Enough, just_read: Stored | None) -> Stored:
+        stored = just_read or await self._sessions.newest(ref)
         for _ in range(_RACES_MOST):
             if enough(stored):
                 return stored
@@ -226,7 +228,9 @@ class Engine:
             stored.record,
             grant=grant,
             refreshed_at=refreshed_after(stored.record, now),
-            marks=replace(marks, health=Health.OK, reason=None, claims=None, claim=None, failures=0, due_at=due),
+            marks=replace(
+                marks, health=Health.OK, reason=None, claims=None, prompt=None, claim=None, failures=0, due_at=due
+            ),
         )
         if self._sessions.has_ended(stored.ref):
             raise SessionEnded
@@ -301,10 +305,17 @@ class Engine:
             codes=[str(code) for code in refused.refusal.codes],
             correlation_id=refused.refusal.correlation_id,
         )
-        await self._mark(stored, verdict.reason, verdict.claims)
+        await self._mark(stored, verdict.reason, verdict.claims, verdict.prompt)
 
-    async def _mark(self, stored: Stored, reason: str, claims: str | None) -> None:
-        marks = replace(stored.record.marks, health=Health.REAUTH_REQUIRED, reason=reason, claims=claims, claim=None)
+    async def _mark(self, stored: Stored, reason: str, claims: str | None, prompt: str | None) -> None:
+        marks = replace(
+            stored.record.marks,
+            health=Health.REAUTH_REQUIRED,
+            reason=reason,
+            claims=claims,
+            prompt=prompt,
+            claim=None,
+        )
         self._sessions.put(replace(stored, record=replace(stored.record, marks=marks)))
         try:
             await self._store.annotate(stored.ref, stored.version, marks)

@@ -7,7 +7,15 @@ from datetime import timedelta
 import pytest
 
 from shared.attempts import ATTEMPT_FOR, Wish, allowed_kinds
-from shared.errors import BadRequest, Misconfigured, ProviderUnavailable, SessionUnknown, SignInFailed, StoreUnavailable
+from shared.errors import (
+    BadRequest,
+    Misconfigured,
+    ProviderUnavailable,
+    ReauthRequired,
+    SessionUnknown,
+    SignInFailed,
+    StoreUnavailable,
+)
 from shared.model import (
     PERSONAL_TENANT,
     Account,
@@ -467,10 +475,24 @@ async def test_signing_in_again_goes_to_the_same_account_with_what_the_provider_
 
 async def test_consent_that_was_taken_back_is_asked_for_again(world: World) -> None:
     """R-13: `prompt=consent`, unless the caller says otherwise."""
-    session = await world.signed_in(health=Health.REAUTH_REQUIRED, reason="consent_revoked")
+    signed_in = await world.signed_in(lives_s=0)
+    world.identity.next_refreshes = [refused("invalid_grant", 65001)]
+    with pytest.raises(ReauthRequired, match="consent_revoked"):
+        await world.here.engine.usable(signed_in.ref)
+    session = await world.stored(signed_in)
     sign_in = world.here.sign_in()
     assert (await begin(sign_in, current=session)).prompt == "consent"
     assert (await begin(sign_in, current=session, prompt="login")).prompt == "login"
+
+
+async def test_a_refusal_that_wants_another_account_chosen_makes_the_next_sign_in_ask_which(world: World) -> None:
+    """R-13: the parameters of the next sign-in come from the verdict; a hint would name the old account again."""
+    signed_in = await world.signed_in(lives_s=0)
+    world.identity.next_refreshes = [refused("invalid_grant", 50034)]
+    with pytest.raises(ReauthRequired, match="wrong_account"):
+        await world.here.engine.usable(signed_in.ref)
+    attempt = await begin(world.here.sign_in(), current=await world.stored(signed_in))
+    assert (attempt.prompt, attempt.login_hint) == ("select_account", None)
 
 
 async def test_choosing_an_account_takes_no_hint_along(world: World) -> None:
