@@ -16,6 +16,7 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import ManagedIdentityCredential
+from azure.keyvault.secrets._shared import http_challenge_cache
 from azure.keyvault.secrets.aio import SecretClient
 
 from local.faults import Fault
@@ -63,6 +64,8 @@ def credential() -> Credential:
 @pytest.fixture
 def connect(listener: Listener, http: ClientSession) -> Callable[..., SecretClient]:
     """A client as the product makes it: own HTTP session, short retries; more options as given."""
+    # The SDK remembers challenges by host and port for the whole process, and this port may have been another vault's.
+    http_challenge_cache.remove_challenge_for_url(listener.url())
 
     def connect(credential: Any, **options: Any) -> SecretClient:
         return SecretClient(
