@@ -8,7 +8,7 @@ import azure.functions as func
 
 from shared import settings
 from shared.compose import Composition
-from shared.functions import auth, graph, ops, sessions, timer
+from shared.functions import auth, graph, ops, reference, sessions, timer
 
 composition = Composition()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -17,6 +17,7 @@ for blueprint in (
     sessions.blueprint(composition.parts),
     graph.blueprint(composition.parts),
     ops.blueprint(composition.parts),
+    reference.blueprint(),
     timer.blueprint(composition.parts, settings.schedule()),
 ):
     app.register_functions(blueprint)

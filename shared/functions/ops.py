@@ -1,10 +1,8 @@
-"""Owns the operator's routes, and the two documents that need no session: liveness and OpenAPI.
+"""Owns the operator's routes.
 
 A function can't tell which key it was called with; what a key protects has a route of its own.
 """
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -74,7 +72,7 @@ async def readiness(call: Call) -> Answer:
 
 def blueprint(parts_now: PartsNow) -> func.Blueprint:
     account = "ops/accounts/{home_account_id}"
-    bp = blueprint_of(
+    return blueprint_of(
         parts_now,
         (
             Route(name="ops_accounts", path="ops/accounts", methods=("GET",), handler=accounts, keyed=True),
@@ -86,28 +84,6 @@ def blueprint(parts_now: PartsNow) -> func.Blueprint:
             Route(name="ops_health", path="ops/health", methods=("GET",), handler=readiness, keyed=True),
         ),
     )
-
-    @bp.route("health", methods=["GET", "OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
-    async def liveness(req: func.HttpRequest) -> func.HttpResponse:
-        return _fixed(req, b'{"status": "ok"}')
-
-    @bp.route("openapi.json", methods=["GET", "OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
-    async def openapi(req: func.HttpRequest) -> func.HttpResponse:
-        return _fixed(req, _document())
-
-    return bp
-
-
-def _fixed(req: func.HttpRequest, body: bytes) -> func.HttpResponse:
-    """What is the same whatever the settings say, for anybody on any origin."""
-    if req.method == "OPTIONS":
-        return Answer(204, headers={"Allow": "GET, OPTIONS", "Access-Control-Allow-Origin": "*"}).to_response()
-    return Answer(200, body, "application/json", {"Access-Control-Allow-Origin": "*"}).to_response()
-
-
-@cache
-def _document() -> bytes:
-    return Path(__file__).with_name("openapi.json").read_bytes()
 
 
 def _account(call: Call, sessions: tuple[Stored, ...]) -> dict[str, Any]:

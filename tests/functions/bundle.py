@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import azure.functions as func
 
-from shared.functions import auth, graph, ops, sessions
+from shared.functions import auth, graph, ops, reference, sessions
 from shared.functions.cookies import Cookies
 from shared.model import Account, SessionId, Stored
 from shared.parts import Parts, PartsNow
@@ -56,6 +56,7 @@ class Functions:
         app = func.FunctionApp()
         for module in (auth, sessions, graph, ops):
             app.register_functions(module.blueprint(parts_now))
+        app.register_functions(reference.blueprint())
         self.functions = {f.get_function_name(): f.get_user_function() for f in app.get_functions()}
 
     async def call(

@@ -1,21 +1,24 @@
 """The OpenAPI document says what the functions do: every route and method, every code."""
 
 import ast
+import base64
+import hashlib
 import json
 import re
 import runpy
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import azure.functions as func
 import pytest
 
 from shared import errors, verdicts
-from shared.functions import ops
+from shared.functions import reference
 from shared.functions.cookies import SESSION
 from shared.functions.problems import problem_of
 from shared.functions.texts import EN
 from shared.model import Health
-from shared.parts import Parts
 from tests.functions.document import DOCUMENT, SCHEMAS, every, operations, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,18 +145,81 @@ def test_health_states_are_those_of_the_model() -> None:
 # Serving -----------------------------------------------------------------------------------------------------------
 
 
+def served() -> dict[str, Any]:
+    """The functions by name, which need no settings."""
+    app = func.FunctionApp()
+    app.register_functions(reference.blueprint())
+    return {str(f.get_function_name()): f.get_user_function() for f in app.get_functions()}
+
+
 async def test_the_document_is_served_as_it_is_and_only_to_who_asks_for_it() -> None:
     """OPTIONS has no body; the document is there even while the settings are wrong."""
-
-    async def no_parts() -> Parts:
-        raise errors.Misconfigured(["AUTH_CLIENT_ID is missing"])
-
-    app = func.FunctionApp()
-    app.register_functions(ops.blueprint(no_parts))
-    functions = {f.get_function_name(): f.get_user_function() for f in app.get_functions()}
-    for name in ("openapi", "liveness"):
+    functions = served()
+    for name in ("openapi", "liveness", "docs"):
         preflight = await functions[name](func.HttpRequest("OPTIONS", "/", body=b""))
         assert (preflight.status_code, preflight.get_body()) == (204, b"")
         assert preflight.headers["Allow"] == "GET, OPTIONS"
     answer = await functions["openapi"](func.HttpRequest("GET", "/", body=b""))
     assert json.loads(answer.get_body()) == DOCUMENT
+
+
+class Read(HTMLParser):
+    """What a page holds: ids, links, tags, and its text without markup."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: set[str] = set()
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        assert not [name for name, _ in attrs if name.startswith("on") or name == "style"]
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        self.links |= {value for name, value in attrs if name in ("href", "src") and value}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+async def test_the_page_leaves_nothing_of_the_document_out() -> None:
+    """Every operation, parameter, answer, schema and description; preflights, alike on every route, apart."""
+    answer = await served()["docs"](func.HttpRequest("GET", "/", body=b""))
+    page = Read(answer.get_body().decode())
+    shown = [(path, method, what) for path, method, what in operations() if method != "options"]
+    assert {what["operationId"] for _, _, what in shown} <= set(page.ids)
+    assert {f"schema-{name}" for name in SCHEMAS} <= set(page.ids)
+    for path, method, what in shown:
+        assert f"{method.upper()} {path}" in page.text
+        assert all(resolve(p)["name"] in page.text for p in what.get("parameters", ()))
+    for description in every({"paths": DOCUMENT["paths"], "components": DOCUMENT["components"]}, "description"):
+        if isinstance(description, str) and description not in UNSHOWN:
+            assert description.replace("`", "") in page.text, description
+    assert all(example in page.text for example in ("carol@contoso.example", "1-9c2e"))
+
+
+UNSHOWN = {resolve(header).get("description") for header in DOCUMENT["components"]["headers"].values()} | {
+    resolve(response)["description"]
+    for _, method, what in operations()
+    if method == "options"
+    for response in what["responses"].values()
+}
+
+
+async def test_the_page_runs_no_script_and_asks_nobody_else() -> None:
+    """R-16: on the cookie's origin nothing runs that is not needed."""
+    answer = await served()["docs"](func.HttpRequest("GET", "/", body=b""))
+    html = answer.get_body().decode()
+    page = Read(html)
+    assert page.tags.isdisjoint({"script", "img", "iframe", "link", "form", "object"})
+    assert {link for link in page.links if not link.startswith("#")} == {"openapi.json"}
+    assert {link.removeprefix("#") for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    policy = answer.headers["Content-Security-Policy"]
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}'; ")
+    assert "frame-ancestors 'none'" in policy

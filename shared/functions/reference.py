@@ -1,0 +1,49 @@
+"""Owns what anybody may ask without a session and whatever the settings say: liveness, the OpenAPI document, its page."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import azure.functions as func
+
+from shared.functions.http import Answer
+
+
+def blueprint() -> func.Blueprint:
+    bp = func.Blueprint()
+
+    @bp.route("health", methods=["GET", "OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def liveness(req: func.HttpRequest) -> func.HttpResponse:
+        return _fixed(req, Answer(200, b'{"status": "ok"}', "application/json"))
+
+    @bp.route("openapi.json", methods=["GET", "OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def openapi(req: func.HttpRequest) -> func.HttpResponse:
+        return _fixed(req, Answer(200, _document(), "application/json"))
+
+    @bp.route("docs", methods=["GET", "OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def docs(req: func.HttpRequest) -> func.HttpResponse:
+        return _fixed(req, _page())
+
+    return bp
+
+
+def _fixed(req: func.HttpRequest, answer: Answer) -> func.HttpResponse:
+    """The same for anybody on any origin."""
+    if req.method == "OPTIONS":
+        answer = Answer(204, headers={"Allow": "GET, OPTIONS"})
+    return Answer(
+        answer.status, answer.body, answer.content_type, {**answer.headers, "Access-Control-Allow-Origin": "*"}
+    ).to_response()
+
+
+@cache
+def _document() -> bytes:
+    return Path(__file__).with_name("openapi.json").read_bytes()
+
+
+@cache
+def _page() -> Answer:
+    # Off the cold-start path: few ask for it.
+    from shared.functions.reference_page import reference_page
+
+    return reference_page(json.loads(_document()))
