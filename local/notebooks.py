@@ -141,6 +141,11 @@ class Library:
         section.modified = section.notebook.modified = now
         return page
 
+    def add_resource(self, content_type: str, data: bytes) -> Resource:
+        resource = Resource(self._new_id("resource"), content_type, data)
+        self.resources[resource.id] = resource
+        return resource
+
     def _new_id(self, kind: str) -> str:
         self._ids += 1
         unique = uuid.uuid5(uuid.NAMESPACE_URL, f"{self.owner}/{kind}/{self._ids}")
@@ -169,9 +174,8 @@ class Library:
         self.add_section(notebook, "Diary", start, locked=True)
 
     def _illustrated(self) -> str:
-        picture = Resource(self._new_id("resource"), "image/png", _png(96, 64))
-        paper = Resource(self._new_id("resource"), "application/pdf", _PDF)
-        self.resources |= {picture.id: picture, paper.id: paper}
+        picture = self.add_resource("image/png", _png(96, 64))
+        paper = self.add_resource("application/pdf", _PDF)
         source = f"onenote-resource:{picture.id}"
         return (
             f'<p>A picture of {self.name}:</p><img alt="Two colours that blend" src="{source}" '

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from local import odata, onenote_json, onenote_rules
+from local import odata, onenote_json, onenote_multipart, onenote_rules
 from local.notebooks import Library, Notebook, Page, Section
 from local.onenote_limits import Switches
 from local.onenote_rules import NOTEBOOK_NAME_MAX, SECTION_NAME_MAX, OneNoteError
@@ -173,9 +173,12 @@ async def _create_section(visit: Visit, notebook: Notebook) -> web.Response:
 
 async def _create_page(visit: Visit, section: Section) -> web.Response:
     """A page from one HTML document; its body is kept as it came, scripts and all, as a test of those who show it."""
-    if visit.request.content_type not in ("text/html", "application/xhtml+xml"):
-        raise OneNoteError(400, "20001", "A page is created from text/html or application/xhtml+xml here.")
-    document = (await visit.request.read()).decode("utf-8", "replace")
+    if visit.request.content_type == "multipart/form-data":
+        document = await onenote_multipart.document_of(visit.request, visit.library)
+    elif visit.request.content_type in ("text/html", "application/xhtml+xml"):
+        document = (await visit.request.read()).decode("utf-8", "replace")
+    else:
+        raise OneNoteError(400, "20001", "A page is text/html, application/xhtml+xml or multipart/form-data.")
     title, body = _TITLE.search(document), _BODY.search(document)
     if not document.strip():
         raise OneNoteError(400, "20002", "The request does not contain the page's HTML.")

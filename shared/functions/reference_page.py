@@ -29,7 +29,7 @@ h2{font-size:1.3rem;margin:3rem 0 .25rem;padding-top:1rem;border-top:1px solid v
 h3{font-size:1.05rem;line-height:1.4;margin:0}
 h4{font-size:.8rem;margin:1.1rem 0 .3rem;color:var(--dim);text-transform:uppercase;letter-spacing:.05em}
 p{margin:.4rem 0}
-nav ul{list-style:none;padding:0;margin:.2rem 0 .8rem;columns:18rem}
+nav ul{list-style:none;padding:0;margin:.2rem 0 .8rem;columns:24rem}
 nav li{padding:.15rem 0;break-inside:avoid}
 nav h2{font-size:1rem;margin:1rem 0 0;padding:0;border:0}
 article{margin:1rem 0;padding:1rem 1.1rem;border:1px solid var(--line);border-radius:.6rem;background:var(--soft)}
@@ -74,7 +74,7 @@ class _Page:
         yield from self._contents()
         yield "<main>"
         for tag in self._document["tags"]:
-            yield f'<h2 id="{_id("tag", tag["name"])}">{_title(tag["name"])}</h2><p>{_prose(tag["description"])}</p>'
+            yield f'<h2 id="{_id("tag", tag["name"])}">{_heading(tag["name"])}</h2><p>{_prose(tag["description"])}</p>'
             for path, method, operation in self._operations(tag["name"]):
                 yield from self._operation(path, method, operation)
         yield '<h2 id="security">Who may call</h2>'
@@ -102,7 +102,7 @@ class _Page:
                 for path, method, operation in self._operations(tag["name"])
             ]
             if links:
-                yield f"<h2>{_title(tag['name'])}</h2><ul>{''.join(links)}</ul>"
+                yield f"<h2>{_heading(tag['name'])}</h2><ul>{''.join(links)}</ul>"
         yield '<p><a href="#security">Who may call</a> · <a href="#schemas">Schemas</a></p></nav>'
 
     def _operation(self, path: str, method: str, operation: Json) -> Iterator[str]:
@@ -158,7 +158,7 @@ def _needs(security: list[Json]) -> str:
     names = [f'<a href="#{_id("security", name)}">{_title(name).lower()}</a>' for choice in security for name in choice]
     if not names:
         return "For anybody."
-    return ("With or without " if {} in security else "With ") + " or ".join(names) + "."
+    return ("With or without " if {} in security else "With ") + "the " + " or the ".join(names) + "."
 
 
 def _sent(scheme: Json) -> str:
@@ -230,8 +230,12 @@ def _prose(text: str) -> str:
 
 def _title(name: str) -> str:
     """`sessionCookie` as `Session cookie`."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return escape(words[:1].upper() + words[1:].lower())
+    words = re.sub(r"(?<=[a-z])[A-Z](?=[a-z])", lambda match: f" {match[0].lower()}", name)
+    return escape(words[:1].upper() + words[1:])
+
+
+def _heading(tag: str) -> str:
+    return escape(tag[:1].upper() + tag[1:])
 
 
 def _id(kind: str, name: str) -> str:

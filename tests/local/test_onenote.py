@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, FormData
 
 from local.faults import Fault
 from local.identity_provider import USERS, AccessToken
@@ -254,6 +254,37 @@ async def test_notebooks_sections_and_pages_can_be_made(call: Call) -> None:
     assert "<p>More</p>" in (await call(page.json["contentUrl"])).body.decode()
     assert (await call(page.json["self"], method="DELETE")).status == 204
     assert ((gone := await call(page.json["self"])).status, gone.code) == (404, "20102")
+
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
+
+async def test_a_page_can_come_in_parts_with_its_pictures_and_files(call: Call) -> None:
+    """R-09: the parts are told by name, come back byte for byte, and a file is no picture."""
+    form = FormData()
+    html = """<html><head><title>Parts</title></head><body><img src="name:one" alt="x"/>
+        <object data-attachment="a.pdf" data='name:two' type="application/pdf"></object></body></html>"""
+    form.add_field("Presentation", html, content_type="text/html")
+    form.add_field("one", PICTURE, content_type="image/png", filename="one.png")
+    form.add_field("two", b"%PDF-", content_type="application/pdf")
+    page = await call(f"{ME}/pages", method="POST", data=form)
+    assert (page.status, page.json["title"]) == (201, "Parts")
+    content = (await call(page.json["contentUrl"])).body.decode()
+    assert "name:" not in content
+    links = re.findall(r'(src|data-fullres-src|data)="([^"]+)"', content)
+    assert [name for name, _ in links] == ["src", "data-fullres-src", "data"]
+    picture, paper = await call(links[0][1]), await call(links[2][1])
+    assert (picture.headers["Content-Type"], picture.body) == ("image/png", PICTURE)
+    assert (paper.headers["Content-Type"], paper.body) == ("application/pdf", b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"--b\r\n\r\nx", b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n']
+)
+async def test_parts_without_a_presentation_are_refused(call: Call, body: bytes) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    reply = await call(f"{ME}/pages", method="POST", data=body, headers=headers)
+    assert (reply.status, reply.code) == (400, "20001")
 
 
 @pytest.mark.parametrize(
