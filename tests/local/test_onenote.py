@@ -266,7 +266,7 @@ async def test_a_page_can_come_in_parts_with_its_pictures_and_files(call: Call) 
         <object data-attachment="a.pdf" data='name:two' type="application/pdf"></object></body></html>"""
     form.add_field("Presentation", html, content_type="text/html")
     form.add_field("one", PICTURE, content_type="image/png", filename="one.png")
-    form.add_field("two", b"%PDF-", content_type="application/pdf")
+    form.add_field("two", b"%PDF-", content_type="application/pdf", filename="a.pdf")
     page = await call(f"{ME}/pages", method="POST", data=form)
     assert (page.status, page.json["title"]) == (201, "Parts")
     content = (await call(page.json["contentUrl"])).body.decode()
