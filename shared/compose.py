@@ -6,7 +6,6 @@ would turn every route into 404 in Azure. The heavy SDKs load here, not at impor
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
@@ -63,6 +62,7 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
     from shared.adapters.key_vault import KeyVaultStore
     from shared.adapters.metadata import Metadata
     from shared.adapters.msal_identity import MsalIdentity
+    from shared.adapters.throttling import Throttling
     from shared.adapters.vault_client import open_client, sdk_errors
     from shared.adapters.workload import identity_token, open_credential
     from shared.attempts import Rules
@@ -86,9 +86,9 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
     graph_http = open_session(settings.ca_bundle, total_s=100)
     connections += (vault_http, provider_http, graph_http)
     credential = open_credential(settings, AioHttpTransport(session=vault_http, session_owner=False))
-    throttled: Counter[str] = Counter()
+    throttling = Throttling(clock)
     clients = {
-        label: open_client(url, credential, vault_http, partial(throttled.update, (label,)))
+        label: open_client(url, credential, vault_http, partial(throttling.hear, label))
         for label, url in settings.vaults
     }
 
@@ -113,7 +113,7 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
     metadata = Metadata(provider_http, settings.authority_host, settings.tenant, clock)
     proof = ClientCredential(settings, read_secret, identity_token(settings, vault_http))
     identity = MsalIdentity(settings, provider_http, metadata, proof, clock)
-    store = KeyVaultStore(clients, throttled)
+    store = KeyVaultStore(clients, throttling.counts)
     ring = KeyVaultKeyRing(lambda: clients[settings.vaults[0][0]], clock)
     sessions = Sessions(store, clock, policy, cache_s=settings.session_cache_seconds)
     # Microsoft lets a spent refresh token live on; of another provider nobody knows.

@@ -1,0 +1,50 @@
+"""Owns how these tests call the Bicep compiler: a module evaluated as it would be deployed, diagnostics counted."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_CONTEXT = {
+    "--subscription-id": "00000000-0000-0000-0000-000000000001",
+    "--tenant-id": "00000000-0000-0000-0000-000000000002",
+    "--resource-group": "onenote-auth-test",
+    "--location": "westeurope",
+}
+
+
+def compiler() -> Path:
+    """The compiler on the PATH. Skips the test where there is none, except in CI."""
+    found = shutil.which("bicep")
+    if found:
+        return Path(found)
+    missing = "no Bicep compiler on the PATH: `az bicep install`, then add ~/.azure/bin to it, or install azd"
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+def run(*arguments: str | Path, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([compiler(), *arguments], cwd=cwd, capture_output=True, text=True, timeout=50, check=False)
+
+
+def evaluate(template: Path, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """The resources that a template of a resource group would make, conditions and loops resolved."""
+    # In a copy: a parameters file names its template by a relative path only, and its snapshot lies beside it.
+    with TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "infra", Path(folder) / "infra")
+        file = Path(folder) / "test.bicepparam"
+        lines = [f"param {name} = json('{json.dumps(value)}')" for name, value in parameters.items()]
+        file.write_text("\n".join([f"using '{template.relative_to(ROOT)}'", *lines]), encoding="utf-8")
+        context = [part for option in _CONTEXT.items() for part in option]
+        done = run("snapshot", file, "--mode", "overwrite", *context)
+        assert done.returncode == 0, done.stdout + done.stderr
+        snapshot = json.loads(file.with_suffix(".snapshot.json").read_text(encoding="utf-8"))
+    resources: list[dict[str, Any]] = snapshot["predictedResources"]
+    return resources
