@@ -82,4 +82,4 @@ def test_it_reads_onenote_s_errors_as_graph_s_own(walk: Walk) -> None:
     assert (missing["name"], missing["status"], missing["code"]) == ("GraphError", 404, "20102")
     assert missing["requestId"]
     elsewhere = value(walk, "elsewhere")
-    assert (elsewhere["status"], elsewhere["body"]["code"]) == (400, "path_not_allowed")
+    assert (elsewhere["status"], elsewhere["problem"]["code"]) == (400, "path_not_allowed")

@@ -79,7 +79,10 @@ async function refusal(call) {
   try {
     await call()
   } catch (error) {
-    return { name: error.constructor.name, status: error.statusCode, code: error.code, requestId: error.requestId, body: error.body }
+    const { constructor, statusCode: status, code, requestId } = error
+    // What is not application/json, such as a problem, the client leaves as a stream.
+    const problem = error.body instanceof ReadableStream ? await new Response(error.body).json() : null
+    return { name: constructor.name, status, code, requestId, problem }
   }
   return 'not refused'
 }
