@@ -8,12 +8,11 @@ import base64
 import re
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from azure.keyvault.secrets import KeyVaultSecret
 from azure.keyvault.secrets.aio import SecretClient
 
-from shared.adapters.vault_client import sdk_errors
+from shared.adapters.vault_secrets import Secret, VaultSecrets
 from shared.errors import Misconfigured, SessionEnded, SessionUnknown, StoreUnavailable
 from shared.model import RingKey
 from shared.ports import Clock
@@ -75,30 +74,29 @@ class KeyVaultKeyRing:
         return True
 
     async def _read(self, key_id: str) -> RingKey:
-        async with sdk_errors("read key ring"):
-            return self._keep(await self._client().get_secret(_NAME, key_id))
+        return self._keep(await VaultSecrets(self._client()).get(_NAME, "read key ring", key_id))
 
     async def _make(self) -> RingKey:
         value = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         try:
-            async with sdk_errors("write key ring"):
-                return self._keep(await self._client().set_secret(_NAME, value, content_type="text/plain"))
+            made = await VaultSecrets(self._client()).set(_NAME, value, "text/plain", {}, "write key ring")
         except SessionEnded as error:
             raise Misconfigured(
                 [
                     f"The secret {_NAME} of the first token vault is deleted: recover it, or purge it to sign everybody out."
                 ]
             ) from error
+        return self._keep(made)
 
-    def _keep(self, secret: KeyVaultSecret) -> RingKey:
+    def _keep(self, secret: Secret) -> RingKey:
         try:
-            value = base64.urlsafe_b64decode(secret.value or "")
+            value = base64.urlsafe_b64decode(secret.value)
         except ValueError:
             value = b""
         if len(value) != 32:
             raise Misconfigured([f"The secret {_NAME} is not what the bundle wrote: purge it; people sign in again."])
-        created_at = secret.properties.created_on or self._clock.now()
-        key = RingKey(id=secret.properties.version or "", secret=value, created_at=created_at)
+        created_at = self._clock.now() if secret.created is None else datetime.fromtimestamp(secret.created, UTC)
+        key = RingKey(id=secret.version, secret=value, created_at=created_at)
         if len(self._known) >= _KNOWN_MOST:
             self._known.pop(next(iter(self._known)))
         self._known[key.id] = key

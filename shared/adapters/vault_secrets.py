@@ -1,0 +1,165 @@
+"""Owns the calls to one Key Vault: secrets read, written, marked, listed, deleted, purged, as plain JSON.
+
+They go through the SDK's client and its pipeline (authentication, retries), past its models: building and checking
+those takes longer than all the rest of a call. Shapes: "Azure Key Vault REST API reference" (SecretBundle, SecretItem,
+DeletedSecretItem). Every call raises what `sdk_errors` says.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
+from azure.keyvault.secrets.aio import SecretClient
+
+from shared.adapters.vault_client import sdk_errors
+from shared.errors import BadRequest, StoreUnavailable
+
+_LIVING, _DELETED = "/secrets", "/deletedsecrets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A secret as the vault shows it; times in seconds since 1970. A listing shows neither value nor version."""
+
+    name: str
+    version: str
+    value: str = field(repr=False)
+    tags: Mapping[str, str]
+    created: int | None
+    updated: int | None
+    deleted: int | None
+
+
+class VaultSecrets:
+    """`doing` names the call in errors and in the log."""
+
+    def __init__(self, client: SecretClient) -> None:
+        self._client = client
+        self._origin = _origin(client.vault_url)
+
+    async def get(self, name: str, doing: str, version: str = "") -> Secret:
+        """The newest version where none is named."""
+        async with sdk_errors(doing):
+            return _whole(await self._json("GET", f"{_LIVING}/{name}/{version}"))
+
+    async def set(self, name: str, value: str, content_type: str, tags: Mapping[str, str], doing: str) -> Secret:
+        """A new version."""
+        async with sdk_errors(doing):
+            body = {"value": value, "contentType": content_type, "tags": tags}
+            return _whole(await self._json("PUT", f"{_LIVING}/{name}", body))
+
+    async def tag(self, name: str, version: str, tags: Mapping[str, str], doing: str) -> None:
+        """Other tags, all of them, for that version, or for the newest where `version` is empty."""
+        async with sdk_errors(doing):
+            _shown(await self._json("PATCH", f"{_LIVING}/{name}/{version}", {"tags": tags}))
+
+    async def page(self, link: str | None, doing: str, *, collection: str = _LIVING) -> tuple[list[Secret], str | None]:
+        """One page of a listing, and the link to the next. Raises BadRequest for a link that is none of this vault's."""
+        path = collection
+        if link is not None:
+            parts = urlsplit(link)
+            # The caller's word, or the vault's: a token goes nowhere else for it.
+            if _origin(link) != self._origin or parts.path != collection:
+                raise _no_such_page()
+            path = f"{collection}?{parts.query}"
+        async with sdk_errors(doing):
+            try:
+                answer = await self._json("GET", path)
+            except HttpResponseError as error:
+                if link is not None and error.status_code == 400:
+                    raise _no_such_page() from error
+                raise
+            following = answer.get("nextLink")
+            if following is not None and not isinstance(following, str):
+                raise TypeError("nextLink")
+            return [_shown(item) for item in answer["value"] or ()], following or None
+
+    async def pages(self, doing: str, *, collection: str = _LIVING) -> AsyncIterator[list[Secret]]:
+        """A listing page by page, each within its own time limit: many pages take longer than one call may."""
+        link: str | None = None
+        while True:
+            try:
+                page, link = await self.page(link, doing, collection=collection)
+            except BadRequest as error:
+                raise StoreUnavailable(f"{doing}: the next page is not the vault's") from error
+            yield page
+            if link is None:
+                return
+
+    def deleted_pages(self, doing: str) -> AsyncIterator[list[Secret]]:
+        return self.pages(doing, collection=_DELETED)
+
+    async def delete(self, name: str, doing: str) -> None:
+        """Deleting what is not there, or is deleted already, is a success."""
+        # The SDK's delete_secret waits until the deletion shows, which takes seconds.
+        async with sdk_errors(doing):
+            answer = await self._client.send_request(HttpRequest("DELETE", f"{_LIVING}/{name}"))
+            gone = answer.status_code in (404, 409)
+            if not gone and answer.status_code != 200:
+                raise HttpResponseError(response=answer)
+            # A proxy's page says nothing about the secret: only the vault's own words count.
+            said = json.loads(answer.content)
+            if not isinstance(said, dict) or ("error" if gone else "recoveryId") not in said:
+                raise StoreUnavailable(f"{doing}: the answer is not a vault's")
+
+    async def purge(self, name: str, doing: str) -> None:
+        async with sdk_errors(doing):
+            answer = await self._client.send_request(HttpRequest("DELETE", f"{_DELETED}/{name}"))
+            if answer.status_code != 204:
+                raise HttpResponseError(response=answer)
+
+    async def _json(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+        answer = await self._client.send_request(HttpRequest(method, path, json=body))
+        if answer.status_code != 200:
+            raise HttpResponseError(response=answer)
+        said = json.loads(answer.content)
+        if not isinstance(said, dict):
+            raise TypeError("no object")
+        return said
+
+
+def _whole(answer: Mapping[str, Any]) -> Secret:
+    secret = _shown(answer)
+    if not secret.version:
+        raise ValueError("no version")
+    return secret
+
+
+def _shown(answer: Mapping[str, Any]) -> Secret:
+    # https://VAULT/secrets/NAME[/VERSION]
+    _, _, _, _, name, *version = answer["id"].split("/")
+    attributes, tags, value = answer.get("attributes") or {}, answer.get("tags") or {}, answer.get("value") or ""
+    if not isinstance(tags, dict) or not isinstance(value, str):
+        raise TypeError("not a secret's shape")
+    return Secret(
+        name=name,
+        version=version[0] if version else "",
+        value=value,
+        tags=tags,
+        created=_time(attributes.get("created")),
+        updated=_time(attributes.get("updated")),
+        deleted=_time(answer.get("deletedDate")),
+    )
+
+
+def _time(value: object) -> int | None:
+    if value is not None and not isinstance(value, int):
+        raise TypeError("not a time")
+    return value
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    """Key Vault's own links name the port, which a vault's address leaves out."""
+    parts = urlsplit(url)
+    try:
+        return parts.scheme, parts.hostname, parts.port or 443
+    except ValueError:  # a port that is none
+        return parts.scheme, parts.hostname, 0
+
+
+def _no_such_page() -> BadRequest:
+    return BadRequest("invalid_request", "There is no such page.")
