@@ -25,7 +25,7 @@ _KNOWN_MOST = 64
 
 
 class KeyVaultKeyRing:
-    """`KeyRing` over azure-keyvault-secrets."""
+    """`KeyRing` over `VaultSecrets`."""
 
     def __init__(self, client: Callable[[], SecretClient], clock: Clock) -> None:
         self._client = client

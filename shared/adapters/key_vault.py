@@ -32,7 +32,7 @@ _PURGE_MOST = 2_000
 
 
 class KeyVaultStore:
-    """`SessionStore` over azure-keyvault-secrets. `clients` by vault label, in the operator's order."""
+    """`SessionStore` over `VaultSecrets`. `clients` by vault label, in the operator's order."""
 
     def __init__(self, clients: Mapping[str, SecretClient], throttled: Counter[str] | None = None) -> None:
         """`throttled` is counted up elsewhere, by vault label, whenever a vault answers 429."""

@@ -16,6 +16,7 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.core.pipeline.transport import AioHttpTransport
+from azure.keyvault.secrets._shared import AsyncChallengeAuthPolicy
 from azure.keyvault.secrets.aio import SecretClient
 
 from shared import log
@@ -35,7 +36,14 @@ _AZURE_VAULTS = re.compile(r"\.vault(?:\.azure\.net|\.azure\.cn|\.usgovcloudapi\
 class _BriefRetries(AsyncRetryPolicy[Any, Any]):
     """The SDK's retries, except after a wait that is longer than a person looks on: the caller hears of that one."""
 
+    def __init__(self, on_throttled: Callable[[], None] | None) -> None:
+        super().__init__(retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=_WAIT_MOST_S)
+        self._on_throttled = on_throttled
+
     def is_retry(self, settings: dict[str, Any], response: "PipelineResponse[Any, Any]") -> bool:
+        """Asked about every answer there is."""
+        if self._on_throttled and response.http_response.status_code == 429:
+            self._on_throttled()
         again = bool(super().is_retry(settings, response))
         return again and (self.get_retry_after(response) or 0) <= _WAIT_MOST_S
 
@@ -50,23 +58,21 @@ def open_client(
 
     `on_throttled` hears of every 429, those that a retry mends included.
     """
-
-    def look(response: "PipelineResponse[Any, Any]") -> None:
-        if on_throttled and response.http_response.status_code == 429:
-            on_throttled()
-
     host = urlsplit(url).hostname or ""
+    # The challenge names Azure's resource, which is the vault's own domain in Azure only.
+    is_azure = _AZURE_VAULTS.search(host) is not None
     return SecretClient(
         vault_url=url,
         credential=credential,
         # Without a session of our own the SDK opens a TLS connection for every call.
         transport=AioHttpTransport(session=http, session_owner=False),
-        # The challenge names Azure's resource, which is the vault's own domain in Azure only.
-        verify_challenge_resource=_AZURE_VAULTS.search(host) is not None,
-        retry_policy=_BriefRetries(retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=2),
-        raw_response_hook=look,
-        # Lines for every call, secret names included, would go to the platform's log.
-        logging_enable=False,
+        # Of the SDK's thirteen steps the two that a call needs: the others cost as much again, follow redirects with
+        # our token, and write lines with names of secrets to the platform's log. The SDK gives the challenge's step no
+        # public name; its version is pinned, and nothing works without it.
+        policies=[
+            _BriefRetries(on_throttled),
+            AsyncChallengeAuthPolicy(credential, verify_challenge_resource=is_azure),
+        ],
     )
 
 

@@ -39,7 +39,6 @@ class VaultSecrets:
 
     def __init__(self, client: SecretClient) -> None:
         self._client = client
-        self._origin = _origin(client.vault_url)
 
     async def get(self, name: str, doing: str, version: str = "") -> Secret:
         """The newest version where none is named."""
@@ -63,7 +62,7 @@ class VaultSecrets:
         if link is not None:
             parts = urlsplit(link)
             # The caller's word, or the vault's: a token goes nowhere else for it.
-            if _origin(link) != self._origin or parts.path != collection:
+            if parts.path != collection or not same_origin(link, self._client.vault_url):
                 raise _no_such_page()
             path = f"{collection}?{parts.query}"
         async with sdk_errors(doing):
@@ -152,13 +151,13 @@ def _time(value: object) -> int | None:
     return value
 
 
-def _origin(url: str) -> tuple[str, str | None, int]:
-    """Key Vault's own links name the port, which a vault's address leaves out."""
-    parts = urlsplit(url)
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses are of one vault. Its own links name the port, which its address leaves out."""
     try:
-        return parts.scheme, parts.hostname, parts.port or 443
+        first, second = ((p.scheme, p.username, p.hostname, p.port or 443) for p in map(urlsplit, (one, other)))
     except ValueError:  # a port that is none
-        return parts.scheme, parts.hostname, 0
+        return False
+    return first == second
 
 
 def _no_such_page() -> BadRequest:
