@@ -37,6 +37,7 @@ class Wish:
     prompt: str | None = None
     login_hint: str | None = None
     domain_hint: str | None = None
+    claims: str | None = None
     current: Stored | None = None
 
 
@@ -58,13 +59,13 @@ def plan(wish: Wish, rules: Rules, now: datetime) -> Attempt:
         log.warning("scope_without_effect", scope="Notes.ReadWrite.CreatedByApp", used="Notes.ReadWrite")
     # A session of the token flow is never renewed, so nothing can be added to it; nor by it to another.
     extends = bool(current and wish.scope and flow is current.record.marks.flow is Flow.CODE)
-    login_hint, claims, prompt = wish.login_hint, None, wish.prompt
+    login_hint, claims, prompt = wish.login_hint, wish.claims, wish.prompt
     if current and kind not in (None, current.record.account.kind):
         extends = False  # it is another account that is wanted: nothing of this one fits it
     elif current and (extends or current.record.marks.health is Health.REAUTH_REQUIRED):
         held = current.record
         login_hint = login_hint or held.account.login_hint
-        claims = held.marks.claims
+        claims = claims or held.marks.claims
         prompt = prompt or held.marks.prompt
         if extends or wish.scope is None:
             # Also where the person only signs in again: what they added later is not lost.

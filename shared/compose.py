@@ -137,6 +137,6 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
         sign_in=SignIn(store, sessions, engine, identity, clock, policy, rules),
         sign_out=sign_out,
         accounts=Accounts(store, sessions, engine, sign_out),
-        notes=NotesCalls(GraphNotes(graph_http, settings.graph_base_url), engine, clock),
+        notes=NotesCalls(GraphNotes(graph_http, settings.graph_base_url, settings.graph_body_max_bytes), engine, clock),
         sweep=Sweep(store, sessions, engine, ring, clock, policy),
     )

@@ -61,9 +61,11 @@ class ReauthRequired(BundleError):
 
     code = "reauth_required"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, claims: str | None = None) -> None:
+        """`claims` is what the sign-in must show the provider, as JSON."""
         super().__init__(reason)
         self.reason = reason
+        self.claims = claims
 
 
 # The operator ----------------------------------------------------------------------------------------------
@@ -109,6 +111,27 @@ class NotesUnavailable(Unavailable):
     """Microsoft Graph can't be asked."""
 
     code = "graph_unavailable"
+
+
+class NotesTimedOut(NotesUnavailable):
+    """Microsoft Graph was asked and did not answer in time: a write may have been done all the same."""
+
+    code = "graph_timeout"
+
+
+class TooManyCalls(Unavailable):
+    """One person has too many calls under way on this instance; nothing was sent."""
+
+    code = "too_many_calls"
+
+    def __init__(self) -> None:
+        super().__init__("too many calls of one person at once", retry_after_s=5)
+
+
+class AnswerTooLarge(BundleError):
+    """Microsoft Graph answers with more than is passed on (`GRAPH_BODY_MAX_MB`)."""
+
+    code = "answer_too_large"
 
 
 # The session store's own words -----------------------------------------------------------------------------

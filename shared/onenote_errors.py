@@ -6,6 +6,7 @@ Pure. Source: "OneNote API error codes" and the OneNote part of "Microsoft Graph
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shared import scopes
 
@@ -71,14 +72,29 @@ _PERMISSION = ("40001", "40004", "40006")
 PROVISIONING_CODES = frozenset({"30105", "30106"})
 
 
-def error_code(body: bytes) -> str | None:
-    """The `error.code` of an answer of Graph or OneNote; None where there is none."""
+def parsed(body: bytes) -> Any:
+    """A body as JSON; None for what is none."""
     try:
-        error = json.loads(body).get("error")
-        code = error.get("code") if isinstance(error, dict) else None
-    except (ValueError, AttributeError):
+        return json.loads(body)
+    except (ValueError, RecursionError):
         return None
+
+
+def code_in(body: Any) -> str | None:
+    """The `error.code` of a parsed answer of Graph or OneNote; None where there is none."""
+    error = body.get("error") if isinstance(body, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) else None
+
+
+def error_code(body: bytes) -> str | None:
+    return code_in(parsed(body))
+
+
+def about_the_token(body: Any) -> bool:
+    """Whether another access token may help against a 401: not when OneNote names a reason of its own, as 40001."""
+    code = code_in(body)
+    return code is None or not code.isdigit()
 
 
 def explain(status: int, code: str | None, *, method: str, path: str, held: tuple[str, ...]) -> Explanation | None:

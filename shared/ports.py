@@ -157,4 +157,4 @@ class KeyRing(Protocol):
 
 class Notes(Protocol):
     async def send(self, call: NotesCall, access_token: str) -> NotesAnswer:
-        """One call to Microsoft Graph, whatever it answers. Raises NotesUnavailable when it doesn't."""
+        """One call to Microsoft Graph, whatever it answers. Raises NotesUnavailable when it doesn't, AnswerTooLarge."""

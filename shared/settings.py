@@ -45,6 +45,7 @@ class Settings:
     expose_access_token: bool
     operator_tokens: bool
     graph_base_url: str
+    graph_body_max_bytes: int
     vaults: tuple[tuple[str, str], ...]
     public_base_url: str
     frontend_origins: tuple[str, ...]
@@ -237,6 +238,8 @@ def _parse(reader: _Reader) -> Settings:
         expose_access_token=reader.flag("AUTH_EXPOSE_ACCESS_TOKEN"),
         operator_tokens=reader.flag("AUTH_OPERATOR_TOKENS"),
         graph_base_url=graph,
+        # Above 100 MiB the platform's host answers by itself, with a bare 500.
+        graph_body_max_bytes=int(reader.number("GRAPH_BODY_MAX_MB", 30, least=1, most=100) * (1 << 20)),
         vaults=_vaults(reader),
         public_base_url=public_base_url,
         frontend_origins=frontend_origins,

@@ -1,32 +1,67 @@
 """Owns the calls to Microsoft Graph. Knows no session and judges no answer."""
 
-from aiohttp import ClientError, ClientSession
+import io
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ConnectionTimeoutError
 from yarl import URL
 
-from shared.errors import NotesUnavailable
+from shared.errors import AnswerTooLarge, NotesTimedOut, NotesUnavailable
 from shared.model import NotesAnswer, NotesCall
+
+_LARGE = 1 << 16
 
 
 class GraphNotes:
-    """`Notes` over HTTP. `base_url` has no slash at its end."""
+    """`Notes` over HTTP. `base_url` has no slash at its end; an answer's body has `most_bytes` at most."""
 
-    def __init__(self, http: ClientSession, base_url: str) -> None:
+    def __init__(self, http: ClientSession, base_url: str, most_bytes: int) -> None:
         self._http = http
         self._base_url = base_url
+        self._most_bytes = most_bytes
 
     async def send(self, call: NotesCall, access_token: str) -> NotesAnswer:
         # The target was checked as it is; another round of encoding would change what was checked.
         url = URL(f"{self._base_url}/{call.target}", encoded=True)
         headers = {**dict(call.headers), "Authorization": f"Bearer {access_token}"}
+        if "range" in headers:
+            # Of a compressed answer the range would be one of compressed bytes.
+            headers["Accept-Encoding"] = "identity"
         try:
             async with self._http.request(
-                call.method, url, headers=headers, data=call.body or None, allow_redirects=False
+                call.method,
+                url,
+                headers=headers,
+                data=_payload(call.body),
+                allow_redirects=False,
+                skip_auto_headers=("Content-Type",),
             ) as answer:
-                body = await answer.read()
+                body = await self._read(answer)
                 joined: dict[str, str] = {}
                 for name, value in answer.headers.items():
                     lower = name.lower()
                     joined[lower] = f"{joined[lower]}, {value}" if lower in joined else value
                 return NotesAnswer(status=answer.status, headers=joined, body=body)
-        except (ClientError, TimeoutError, OSError) as error:
+        except ConnectionTimeoutError as error:
             raise NotesUnavailable(f"Microsoft Graph: {type(error).__name__}") from error
+        except TimeoutError as error:
+            raise NotesTimedOut(f"Microsoft Graph: {type(error).__name__}") from error
+        except (ClientError, OSError) as error:
+            raise NotesUnavailable(f"Microsoft Graph: {type(error).__name__}") from error
+
+    async def _read(self, answer: ClientResponse) -> bytes:
+        """The body, unpacked; no more of it is ever in memory than may pass. Raises AnswerTooLarge."""
+        if (answer.content_length or 0) > self._most_bytes:
+            raise AnswerTooLarge("Microsoft Graph: an answer over the limit")
+        chunks: list[bytes] = []
+        left = self._most_bytes
+        async for chunk in answer.content.iter_any():
+            left -= len(chunk)
+            if left < 0:
+                raise AnswerTooLarge("Microsoft Graph: an answer over the limit")
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO | None:
+    """A large body goes out piece by piece, and a BytesIO shares the bytes that it is made of."""
+    return io.BytesIO(body) if len(body) > _LARGE else body or None

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import azure.functions as func
 
 from shared.attempts import Wish
+from shared.challenges import from_link
 from shared.client_info import read_client_info
 from shared.errors import BadRequest, BundleError, SignInFailed
 from shared.functions import pages
@@ -52,6 +53,7 @@ async def login(call: Call) -> Answer:
         prompt=prompt,
         login_hint=_hint(query, "login_hint"),
         domain_hint=_hint(query, "domain_hint"),
+        claims=_claims(query),
         current=await _current(call),
     )
     attempt, url = await call.parts.sign_in.begin(wish)
@@ -79,7 +81,7 @@ async def callback(call: Call) -> Answer:
             raise call.parts.sign_in.refused(attempt, refusal)
         answer = await _done(call, await _completed(call, attempt, fields, code))
     except BundleError as failure:
-        answer = _failed(call, failure)
+        answer = _failed(call, failure, attempt)
     answer.cookies += clear
     return answer
 
@@ -107,7 +109,7 @@ async def error(call: Call) -> Answer:
         known,
         ref if _REF.fullmatch(ref) else new_ref(),
         language=language_of(call.req.headers.get("accept-language", "")),
-        again_url=login_url(call.settings, return_to),
+        again_url=login_url(call.settings, return_to, claims=from_link(call.query.one("claims"))),
         back_url=return_to + error_fragment(call.settings, known),
         only=only_kind(call.settings),
     )
@@ -179,11 +181,12 @@ async def _done(call: Call, done: Completed | StartAgain) -> Answer:
     return answer
 
 
-def _failed(call: Call, failure: BundleError) -> Answer:
+def _failed(call: Call, failure: BundleError, attempt: Attempt | None) -> Answer:
     return_to = failure.return_to if isinstance(failure, SignInFailed) else None
     if failure.code == "access_denied" and return_to:
         return redirect(return_to + error_fragment(call.settings, "access_denied"))
-    return error_redirect(call.settings, problem_of(failure), return_to)
+    claims = attempt.claims if attempt else None
+    return error_redirect(call.settings, problem_of(failure), return_to, claims=claims)
 
 
 async def _current(call: Call) -> Stored | None:
@@ -230,6 +233,15 @@ def _hint(query: Fields, name: str) -> str | None:
     if value and not _HINT.fullmatch(value):
         raise BadRequest("invalid_request", f"{name} holds characters that it can't have.")
     return value
+
+
+def _claims(query: Fields) -> str | None:
+    """Whoever makes the link can only ask the provider for more proof, which it then demands or refuses."""
+    text = query.one("claims")
+    claims = from_link(text)
+    if text and claims is None:
+        raise BadRequest("invalid_request", "claims is not what a challenge asks for.")
+    return claims
 
 
 def _codes(description: str | None) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import azure.functions as func
 
 from shared.attempts import allowed_kinds
+from shared.challenges import to_link
 from shared.errors import Forbidden, Misconfigured, NotSignedIn, ReauthRequired
 from shared.functions.cookies import SESSION, Cookies, SessionCookie
 from shared.functions.http import Answer, Fields, cookies_of, query_of, redirect, wants_page
@@ -25,8 +26,28 @@ type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 RETURN_MOST = 1_000
 """Bytes of a return address: it travels in the attempt's cookie, which must stay under 4 KB as a whole."""
 
-_HEADERS_ALLOWED = "accept, content-type, if-match, prefer, client-request-id"
-_HEADERS_EXPOSED = "etag, location, retry-after, request-id, client-request-id"
+GRAPH_HEADERS = (
+    "accept",
+    "accept-language",
+    "client-request-id",
+    "consistencylevel",
+    "content-type",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "prefer",
+    "range",
+    "sdkversion",
+)
+"""What of a request's headers goes to Graph: what its documents and its official clients use. No other does."""
+
+_HEADERS_ALLOWED = ", ".join(GRAPH_HEADERS)
+_HEADERS_EXPOSED = (
+    "accept-ranges, client-request-id, content-disposition, content-range, etag, last-modified, location, "
+    "operation-location, preference-applied, request-id, retry-after, x-ms-ags-diagnostic"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +88,8 @@ class Call:
         if not allowed:
             raise Forbidden("forbidden_origin", "The request came from an origin that is not in FRONTEND_ORIGINS.")
 
-    def reconnect_url(self, account: Account | None, return_to: str | None) -> str:
-        return login_url(self.settings, return_to, account.kind if account else None)
+    def reconnect_url(self, account: Account | None, return_to: str | None, claims: str | None = None) -> str:
+        return login_url(self.settings, return_to, account.kind if account else None, claims=claims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +152,8 @@ async def _answer(req: func.HttpRequest, parts: Parts, cookies: Cookies, route: 
             return error_redirect(parts.settings, problem, _wished_return(call))
         reconnect = None
         if call and isinstance(error, ReauthRequired | NotSignedIn):
-            reconnect = call.reconnect_url(None, safe_return(parts.settings, req.headers.get("referer")))
+            claims = error.claims if isinstance(error, ReauthRequired) else None
+            reconnect = call.reconnect_url(None, safe_return(parts.settings, req.headers.get("referer")), claims)
         return problem_answer(problem, reconnect_url=reconnect)
 
 
@@ -142,11 +164,16 @@ def _wished_return(call: Call | None) -> str | None:
         return None
 
 
-def error_redirect(settings: Settings, problem: Problem, return_to: str | None) -> Answer:
-    """To the friendly page; its address carries `#error=…&error_description=…` for front ends (R-14)."""
+def error_redirect(settings: Settings, problem: Problem, return_to: str | None, *, claims: str | None = None) -> Answer:
+    """To the friendly page; its address carries `#error=…&error_description=…` for front ends (R-14).
+
+    `claims`: what the attempt was to show the provider, so that "Try again" does.
+    """
     query = {"code": problem.code, "ref": problem.ref}
     if return_to:
         query["return_to"] = return_to
+    if carried := to_link(claims):
+        query["claims"] = carried
     page = f"{settings.public_base_url}/api/auth/error?{urlencode(query)}"
     return redirect(page + error_fragment(settings, problem.code))
 
@@ -162,10 +189,15 @@ def only_kind(settings: Settings) -> str | None:
     return possible[0].value if len(possible) == 1 else None
 
 
-def login_url(settings: Settings, return_to: str | None, kind: AccountKind | None = None) -> str:
+def login_url(
+    settings: Settings, return_to: str | None, kind: AccountKind | None = None, *, claims: str | None = None
+) -> str:
+    """`claims`, as JSON, travel in the link itself: every instance can then ask for them (R-10)."""
     query = {"return_to": return_to or settings.default_return_url}
     if kind:
         query["account"] = kind.value
+    if carried := to_link(claims):
+        query["claims"] = carried
     return f"{settings.public_base_url}/api/auth/login?{urlencode(query)}"
 
 

@@ -1,16 +1,20 @@
 """Owns the operator's routes.
 
-A function can't tell which key it was called with; what a key protects has a route of its own.
+A function can't tell which of the platform's keys it was called with, nor whether one was needed; what a key protects
+has a route of its own. Each call about accounts leaves a line in the log: which key, which account, what came of it.
 """
 
+import hmac
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import unquote
 
 import azure.functions as func
 
-from shared import base64url
+from shared import base64url, log
 from shared.errors import BadRequest, BundleError, Forbidden, Misconfigured, NotSignedIn, ReauthRequired
-from shared.functions.handling import Call, Route, blueprint_of
+from shared.functions.handling import Call, Handler, Route, blueprint_of
 from shared.functions.http import Answer, json_answer
 from shared.functions.problems import Problem, new_ref, problem_answer
 from shared.functions.sessions import health, min_validity, times, token_body
@@ -19,6 +23,52 @@ from shared.parts import PartsNow
 from shared.usecases.accounts import best_health
 
 
+def audited(action: str) -> Callable[[Handler], Handler]:
+    """One line in the log for every call, whatever comes of it (R-18). Never the key, never a token (R-16)."""
+
+    def around(handler: Handler) -> Handler:
+        @wraps(handler)
+        async def handle(call: Call) -> Answer:
+            outcome = "internal_error"
+            try:
+                answer = await handler(call)
+                outcome = str(answer.status)
+            except BundleError as error:
+                outcome = error.code
+                raise
+            else:
+                return answer
+            finally:
+                log.event(
+                    "operator_call",
+                    action=action,
+                    key=await _key_digest(call),
+                    account=call.req.route_params.get("home_account_id", "")[:200] or None,
+                    outcome=outcome,
+                )
+
+        return handle
+
+    return around
+
+
+async def _key_digest(call: Call) -> str | None:
+    """Tells the keys of calls apart without telling what they are; None where none was sent or the ring is out of reach.
+
+    Keyed by the ring, so that who reads logs can't try keys against it; the same key has the same digest until the
+    ring turns.
+    """
+    try:
+        sent = call.req.headers.get("x-functions-key") or call.query.one("code")
+        ring_key = await call.parts.ring.newest() if sent else None
+    except BundleError:
+        return None
+    if not sent or ring_key is None:
+        return None
+    return hmac.digest(ring_key.secret, b"onenote-auth/operator-key/" + sent.encode(), "sha256").hex()[:16]
+
+
+@audited("list_accounts")
 async def accounts(call: Call) -> Answer:
     """Stored accounts, paged, with their health and times; no token."""
     page = await call.parts.accounts.page(_unpage(call.query.one("page")))
@@ -28,10 +78,12 @@ async def accounts(call: Call) -> Answer:
     return json_answer(body)
 
 
+@audited("end_account")
 async def end_account(call: Call) -> Answer:
     return json_answer({"ended": await call.parts.accounts.end(_home_account_id(call))})
 
 
+@audited("account_token")
 async def account_token(call: Call) -> Answer:
     """A valid access token for the operator's own job; 409 with the health where the person must sign in again."""
     if not call.settings.operator_tokens:
@@ -46,6 +98,7 @@ async def account_token(call: Call) -> Answer:
     return json_answer(token_body(stored))
 
 
+@audited("revoke_all")
 async def revoke_all(call: Call) -> Answer:
     ended, done = await call.parts.accounts.revoke_all()
     return json_answer({"ended": ended, "done": done}, 200 if done else 202)

@@ -8,15 +8,18 @@ from typing import Any
 
 from shared import log
 from shared.errors import (
+    AnswerTooLarge,
     BadRequest,
     BundleError,
     Forbidden,
     Misconfigured,
+    NotesTimedOut,
     NotSignedIn,
     ReauthRequired,
     SessionEnded,
     SessionUnknown,
     SignInFailed,
+    TooManyCalls,
     Unavailable,
 )
 from shared.functions.http import Answer, json_answer
@@ -31,6 +34,9 @@ _STATUS: tuple[tuple[type[BundleError], int], ...] = (
     (Forbidden, 403),
     (SignInFailed, 400),
     (Misconfigured, 503),
+    (AnswerTooLarge, 502),
+    (NotesTimedOut, 504),
+    (TooManyCalls, 429),
     (Unavailable, 503),
 )
 _DETAILS = {
@@ -40,6 +46,9 @@ _DETAILS = {
     "store_unavailable": "The token vault can't be asked right now; nothing was lost. Try again.",
     "provider_unavailable": "The identity provider can't be asked right now; nothing was lost. Try again.",
     "graph_unavailable": "Microsoft Graph can't be asked right now. Try again.",
+    "graph_timeout": "Microsoft Graph did not answer in time. A write may have been done all the same: look first.",
+    "too_many_calls": "This person has too many OneNote calls under way. Nothing was sent; try again in a moment.",
+    "answer_too_large": "Microsoft Graph's answer is larger than this app passes on. Ask for less at a time.",
 }
 
 

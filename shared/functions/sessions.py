@@ -104,7 +104,7 @@ def health(call: Call, stored: Stored) -> dict[str, Any]:
     marks = stored.record.marks
     reconnect = None
     if marks.health is Health.REAUTH_REQUIRED:
-        reconnect = _reconnect_url(call, stored.record.account)
+        reconnect = _reconnect_url(call, stored.record.account, marks.claims)
     return {"state": marks.health.value, "reason": marks.reason, "reconnect_url": reconnect}
 
 
@@ -112,10 +112,10 @@ def _ended_health(call: Call, reason: str) -> dict[str, Any]:
     return {"state": Health.REAUTH_REQUIRED.value, "reason": reason, "reconnect_url": _reconnect_url(call, None)}
 
 
-def _reconnect_url(call: Call, account: Account | None) -> str:
+def _reconnect_url(call: Call, account: Account | None, claims: str | None = None) -> str:
     """Back to where the person was, as far as the caller says."""
     wished = call.query.one("return_to") or call.req.headers.get("referer")
-    return call.reconnect_url(account, safe_return(call.settings, wished))
+    return call.reconnect_url(account, safe_return(call.settings, wished), claims)
 
 
 def times(stored: Stored) -> dict[str, str]:

@@ -13,6 +13,8 @@ from shared.adapters.graph import GraphNotes
 from shared.errors import NotesUnavailable
 from shared.model import NotesCall
 
+MOST = 4 << 20
+
 
 @dataclass
 class Graph:
@@ -40,7 +42,7 @@ async def graph(listener: Listener) -> Graph:
 
 @pytest.fixture
 def notes(graph: Graph, listener: Listener, http: ClientSession) -> GraphNotes:
-    return GraphNotes(http, listener.url())
+    return GraphNotes(http, listener.url(), MOST)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ async def test_a_peer_that_is_not_there_is_an_outage(http: ClientSession, listen
     url = listener.url()
     await listener.close()
     with pytest.raises(NotesUnavailable):
-        await GraphNotes(http, url).send(NotesCall(method="GET", target="v1.0/me"), "t")
+        await GraphNotes(http, url, MOST).send(NotesCall(method="GET", target="v1.0/me"), "t")
 
 
 async def test_a_write_whose_answer_was_lost_is_not_sent_again(graph: Graph, notes: GraphNotes) -> None:

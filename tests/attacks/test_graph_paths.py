@@ -23,7 +23,6 @@ NOT_ONENOTE = [
     "v1.0/users//onenote",
     "v1.0/me/drive/onenote",
     "v1.0/sites/root/lists/onenote",
-    "v1.0/$batch",
     "v1.0/me/onenotes",
     "v1.0/me/onenote.evil.example/x",
     "v2.0/me/onenote/notebooks",

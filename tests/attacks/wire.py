@@ -22,6 +22,8 @@ SANDBOX = "sandbox allow-same-origin; default-src 'none'; img-src 'self' data:; 
 
 CODES = frozenset(EN) | {
     "account_unknown",
+    "body_too_large",
+    "invalid_batch",
     "length_required",
     "not_signed_in",
     "operator_tokens_off",

@@ -171,14 +171,15 @@ async def test_a_location_comes_back_through_us_and_no_other_does() -> None:
 
 
 async def test_links_are_those_of_the_configured_graph() -> None:
-    """R-03: a national cloud's."""
+    """R-03: a national cloud's; and Graph's usual one, which it names in links by whatever address it was reached."""
     theirs = "https://microsoftgraph.chinacloudapi.cn"
+    pages = "v1.0/me/onenote/pages"
     got = await passed(
-        answer(200, {"a": f"{theirs}/v1.0/x", "b": f"{THEIRS}/v1.0/x"}),
+        answer(200, {"a": f"{theirs}/{pages}", "b": f"{THEIRS}/{pages}", "c": f"https://graph.microsoft.us/{pages}"}),
         AUTH_AUTHORITY_HOST="https://login.partner.microsoftonline.cn",
         AUTH_TENANT="organizations",
     )
-    assert got.json == {"a": f"{OURS}/v1.0/x", "b": f"{THEIRS}/v1.0/x"}
+    assert got.json == {"a": f"{OURS}/{pages}", "b": f"{OURS}/{pages}", "c": f"https://graph.microsoft.us/{pages}"}
 
 
 # What passes is other people's ------------------------------------------------------------------------------

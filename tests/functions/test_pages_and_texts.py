@@ -13,6 +13,7 @@ from shared.functions.texts import LABELS, TEXTS, language_of, text_for
 
 SHARED = Path(errors.__file__).parent
 PROGRAMS_ONLY = {
+    "invalid_batch",
     # Answers of routes where no person navigates to.
     "path_not_allowed",
     "length_required",

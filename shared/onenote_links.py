@@ -1,0 +1,48 @@
+"""Owns how Graph's links come to lead back through us, in JSON, in a page's HTML and in headers (R-09). Pure.
+
+Only links that would pass here are touched: what leads elsewhere stays as Graph wrote it.
+"""
+
+import re
+from collections.abc import Iterable
+
+_BEFORE_IN_HTML = (b'"', b"'", b"=", b"(", b",", b"&quot;", b"&#34;", b"&#39;")
+"""A value begins after one of these: attributes quoted or not, `url(…)` in a style, the candidates of a srcset."""
+
+_LOOK_BACK = 12
+
+
+class Links:
+    """`theirs` are Graph's addresses, `ours` where the pass-through is; both without a slash at the end."""
+
+    def __init__(self, theirs: Iterable[str], ours: str) -> None:
+        hosts = "|".join(re.escape(address.removeprefix("https://")) for address in sorted(set(theirs)))
+        # Begins with text that is fixed, so that the search is fast; looks no further than an address is long.
+        self._link = re.compile(
+            rf"https://(?:{hosts})(?=/(?:v1\.0|beta)/[^\s\"<>?#\\]{{1,500}}?/onenote(?![\w-]))".encode()
+        )
+        self._ours = ours.encode()
+
+    def in_json(self, body: bytes) -> bytes:
+        """Where a string begins with a link: `@odata.nextLink`, `self`, `contentUrl` and whatever may be added."""
+
+        def led_back(found: re.Match[bytes]) -> bytes:
+            at = found.start()
+            begins = body[at - 1 : at] == b'"' and body[at - 2 : at - 1] != b"\\"
+            return self._ours if begins else found[0]
+
+        return self._link.sub(led_back, body)
+
+    def in_html(self, body: bytes) -> bytes:
+        """Where an attribute's value begins with a link: `src`, `data-fullres-src`, `data`, each of a `srcset`."""
+
+        def led_back(found: re.Match[bytes]) -> bytes:
+            before = body[max(0, found.start() - _LOOK_BACK) : found.start()].rstrip()
+            return self._ours if before.endswith(_BEFORE_IN_HTML) else found[0]
+
+        return self._link.sub(led_back, body)
+
+    def one(self, address: str) -> str | None:
+        """The address as it leads back; None for one that doesn't."""
+        found = self._link.match(address.encode("utf-8", "replace"))
+        return self._ours.decode() + address[found.end() :] if found else None
