@@ -193,7 +193,7 @@ async def _current(call: Call) -> Stored | None:
     """The session of this browser, if it still is one. A vault that can't be asked must not stop a sign-in here."""
     try:
         read = await call.cookies.session(call.sent.get(SESSION))
-        return await call.parts.sessions.get(read.session.ref) if read else None
+        return await call.parts.sessions.get(read.ref) if read else None
     except BundleError:
         return None
 
@@ -205,7 +205,7 @@ async def _session_ref(call: Call) -> SessionRef | None:
         # The vault can't give the key: the sign-out goes on all the same, and its deletion is tried again.
         claimed = call.cookies.claimed_session(call.sent.get(SESSION))
         return claimed.ref if claimed else None
-    return read.session.ref if read else None
+    return read.ref if read else None
 
 
 def _token_answer(fields: Fields, attempt: Attempt) -> TokenAnswer:

@@ -30,6 +30,8 @@ ATTEMPTS_MOST = 5
 REISSUE_AFTER = timedelta(days=1)
 JUST_MADE = timedelta(seconds=30)
 _KEY_SIGNS_FOR = timedelta(days=60)
+VERIFIED_MOST = 10_000
+"""Cookies whose signature an instance remembers to be good."""
 _SKEW = timedelta(minutes=5)
 _SESSION_COOKIE = re.compile(
     r"1\.(?P<vault>[a-z0-9-]{1,24})\.(?P<id>[A-Za-z0-9_-]{43})\.(?P<issued>[0-9a-f]{8})"
@@ -41,7 +43,10 @@ _ATTEMPT_COOKIE = re.compile(rf"1\.(?P<key>[0-9a-f]{{32}})\.(?P<sealed>[A-Za-z0-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCookie:
+    """`ref` is `session`'s own, worked out once: it is a hash."""
+
     session: SessionId
+    ref: SessionRef
     issued_at: datetime
 
 
@@ -55,16 +60,27 @@ class Cookies:
         self._base_path = urlsplit(settings.public_base_url).path
         self._same_site = "None" if settings.cross_site else "Lax"
         self._lives = timedelta(days=settings.session_idle_days)
+        self._reissue_after = min(REISSUE_AFTER, self._lives / 4)
+        self._verified: dict[str, SessionCookie] = {}
 
     async def session(self, value: str | None) -> SessionCookie | None:
         """The session that a cookie names, None for none, a forged or an expired one. Raises StoreUnavailable."""
-        match = _SESSION_COOKIE.fullmatch(value or "")
+        if value is None:
+            return None
+        # A browser sends the same cookie with every request. Its signature stays good, so only its age is asked again.
+        read = self._verified.get(value) or await self._verify(value)
+        # One from the future comes of a clock that was wrong; its key bounds how far that can go.
+        if read is None or self._clock.now() - read.issued_at > self._lives:
+            return None
+        return read
+
+    async def _verify(self, value: str) -> SessionCookie | None:
+        """Check form and signature. Only what passes is remembered, so forged cookies push nothing out."""
+        match = _SESSION_COOKIE.fullmatch(value)
         if match is None:
             return None
-        now = self._clock.now()
         issued_at = datetime.fromtimestamp(int(match["issued"], 16), UTC)
-        # One from the future comes of a clock that was wrong; its key bounds how far that can go.
-        if now - issued_at > self._lives:
+        if self._clock.now() - issued_at > self._lives:
             return None
         key = await self._ring.by_id(match["key"])
         if key is None or issued_at - key.created_at > _KEY_SIGNS_FOR:
@@ -72,7 +88,12 @@ class Cookies:
         signed = match.string[: match.start("mac") - 1]
         if not hmac.compare_digest(_mac(key, signed), match["mac"]):
             return None
-        return SessionCookie(session=SessionId(vault=match["vault"], value=match["id"]), issued_at=issued_at)
+        session = SessionId(vault=match["vault"], value=match["id"])
+        read = SessionCookie(session=session, ref=session.ref, issued_at=issued_at)
+        if len(self._verified) >= VERIFIED_MOST:
+            self._verified.pop(next(iter(self._verified)))
+        self._verified[value] = read
+        return read
 
     def claimed_session(self, value: str | None) -> SessionId | None:
         """The session that a cookie claims, its signature unchecked: enough to end it, for its id is its password."""
@@ -100,7 +121,7 @@ class Cookies:
     def reissue_due(self, read: SessionCookie) -> bool:
         """Renewed while used, so that it lives as long as the session does."""
         age = self._clock.now() - read.issued_at
-        return age > min(REISSUE_AFTER, self._lives / 4) or age < -_SKEW
+        return age > self._reissue_after or age < -_SKEW
 
     async def set_attempt(self, attempt: Attempt, present: dict[str, str]) -> list[str]:
         """The attempt's cookie, and the removal of the oldest where the browser has too many.

@@ -40,7 +40,7 @@ async def graph(call: Call) -> Answer:
             raise BadRequest("invalid_batch", "A batch is sent with POST.")
         batch = read_batch(version, body, GRAPH_HEADERS)
     read = await call.session()
-    ref, just_made = read.session.ref, call.cookies.just_made(read)
+    ref, just_made = read.ref, call.cookies.just_made(read)
     headers = tuple((name, call.req.headers[name]) for name in GRAPH_HEADERS if name in call.req.headers)
     if batch:
         stored, given = await call.parts.notes.send_batch(ref, batch, headers, just_made=just_made)

@@ -132,7 +132,8 @@ def _function(parts_now: PartsNow, route: Route) -> Function:
         nonlocal cookies
         cookies = cookies or Cookies(parts.settings, parts.ring, parts.clock)
         answer = await _answer(req, parts, cookies, route)
-        _allow_origin(req, parts.settings, answer)
+        if "origin" in req.headers:
+            _allow_origin(req, parts.settings, answer)
         return answer.to_response()
 
     function.__name__ = route.name
@@ -217,9 +218,8 @@ def safe_return(settings: Settings, value: str | None) -> str | None:
 
 
 def _allow_origin(req: func.HttpRequest, settings: Settings, answer: Answer) -> None:
-    origin = req.headers.get("origin")
-    # One header: of a repeated Vary the host would keep the last only.
-    answer.headers["Vary"] = "Origin, Cookie"
+    """Let pages of an allowed origin read the answer. That it depends on the origin (Vary) host.json says of all."""
+    origin = req.headers["origin"]
     if origin not in settings.origins:
         return
     answer.headers["Access-Control-Allow-Origin"] = origin

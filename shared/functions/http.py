@@ -1,13 +1,15 @@
 """Owns reading a request and shaping an answer as the platform's host really treats them.
 
 The host drops empty query values, joins repeated ones, and lets a repeated header's last value win; so the raw
-query is parsed here, and an answer never relies on a header given twice, `Set-Cookie` apart.
+query is parsed here, and an answer never relies on a header given twice, `Set-Cookie` apart. Headers that are the
+same on every answer stand in host.json (`customHeaders`): the host adds them to its own answers too, and for less.
 """
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -22,13 +24,6 @@ FORM_MOST = 64_000
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f]")
 _LOCATION_SAFE = "%:/?#[]@!$&'()*+,;=-._~"
-_ALWAYS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    # Pages and what is passed on say more; nothing else is ever to be shown.
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +51,15 @@ class Fields:
         return bool(self.pairs)
 
 
+_NO_FIELDS = Fields(())
+
+
 def query_of(req: func.HttpRequest) -> Fields:
     """Raises BadRequest `query_too_long`, `invalid_request`."""
-    raw = req.url.partition("?")[2].partition("#")[0]
+    raw = req.url.partition("?")[2]
+    if not raw:
+        return _NO_FIELDS
+    raw = raw.partition("#")[0]
     if len(raw) > QUERY_MOST:
         raise BadRequest("query_too_long", f"The query is longer than {QUERY_MOST} characters.")
     return _parse(raw)
@@ -70,7 +71,7 @@ def form_of(req: func.HttpRequest) -> Fields:
     if len(body) > FORM_MOST:
         raise BadRequest("form_too_long", "The form is too large.")
     if not req.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
-        return Fields(())
+        return _NO_FIELDS
     try:
         return _parse(body.decode("ascii"))
     except UnicodeDecodeError:
@@ -79,7 +80,7 @@ def form_of(req: func.HttpRequest) -> Fields:
 
 def _parse(raw: str) -> Fields:
     if not raw:
-        return Fields(())
+        return _NO_FIELDS
     try:
         return Fields(tuple(parse_qsl(raw, keep_blank_values=True, max_num_fields=100)))
     except ValueError:
@@ -90,7 +91,7 @@ def cookies_of(req: func.HttpRequest) -> dict[str, str]:
     """Cookies by name; of a repeated name the first, as the most specific path comes first (RFC 6265 §5.4)."""
     found: dict[str, str] = {}
     # The host joins several Cookie lines by a comma.
-    for part in re.split(r"[;,]", req.headers.get("cookie", "")):
+    for part in req.headers.get("cookie", "").replace(",", ";").split(";"):
         name, equals, value = part.strip().partition("=")
         if equals and name not in found:
             found[name] = value
@@ -111,25 +112,40 @@ class Answer:
     content_type: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     cookies: list[str] = field(default_factory=list)
+    repeated: bool = False
+    """Whether the very same answer is given many times: then its response is made once."""
 
     def to_response(self) -> func.HttpResponse:
+        if self.repeated and not self.headers and not self.cookies:
+            return _made_once(self.status, self.body, self.content_type)
         response = func.HttpResponse(
             body=self.body,
             status_code=self.status,
             # The host would call an answer without one text/plain.
             mimetype=self.content_type,
-            headers={**_ALWAYS, **self.headers},
+            headers=self.headers,
         )
-        if self.content_type and ";" in self.content_type:
-            # Said in full: the host would put a charset after whatever begins with text/.
+        if self.content_type and (";" in self.content_type or not self.content_type.startswith("text/")):
+            # Said in full: the worker puts a charset after whatever begins with text/, and takes long to find that a
+            # header is missing.
             response.headers["Content-Type"] = self.content_type
         for cookie in self.cookies:
             response.headers.add("Set-Cookie", cookie)
         return response
 
 
+@lru_cache(maxsize=1_000)
+def _made_once(status: int, body: str | bytes, content_type: str | None) -> func.HttpResponse:
+    """The worker only reads a response that lacks nothing, so that one can serve many requests."""
+    return Answer(status, body, content_type).to_response()
+
+
 def json_answer(value: Mapping[str, Any], status: int = 200, content_type: str = "application/json") -> Answer:
-    return Answer(status, _encode(value), content_type)
+    return Answer(status, json_text(value), content_type)
+
+
+def json_text(value: Mapping[str, Any]) -> str:
+    return _encode(value)
 
 
 def redirect(url: str, status: int = 302) -> Answer:

@@ -1,6 +1,7 @@
 """Owns the routes about sessions that exist: who is signed in, my sessions, the opt-in token."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import azure.functions as func
@@ -8,8 +9,8 @@ import azure.functions as func
 from shared.errors import BadRequest, Forbidden, NotSignedIn, ReauthRequired
 from shared.functions.cookies import SESSION
 from shared.functions.handling import Call, Route, blueprint_of, safe_return
-from shared.functions.http import Answer, json_answer
-from shared.model import Account, Health, Stored
+from shared.functions.http import Answer, json_answer, json_text
+from shared.model import Account, AccountKind, Health, Stored
 from shared.parts import PartsNow
 
 CONSENT_PAGES = {
@@ -25,13 +26,13 @@ async def session(call: Call) -> Answer:
     if read is None:
         return _nobody(call)
     try:
-        stored = await call.parts.sessions.get(read.session.ref, just_made=call.cookies.just_made(read))
+        stored = await call.parts.sessions.get(read.ref, just_made=call.cookies.just_made(read))
     except NotSignedIn:
         return _nobody(call)
     except ReauthRequired as error:
         return json_answer({"signed_in": False, "health": _ended_health(call, error.reason)})
     call.parts.sessions.seen(stored)
-    answer = json_answer({"signed_in": True, **describe(call, stored)})
+    answer = Answer(200, _signed_in(call, stored), "application/json", repeated=True)
     if call.cookies.reissue_due(read):
         answer.cookies = [await call.cookies.set_session(read.session)]
     return answer
@@ -40,17 +41,17 @@ async def session(call: Call) -> Answer:
 async def sessions(call: Call) -> Answer:
     """GET: the account's sessions. DELETE: sign out everywhere."""
     read = await call.session()
-    stored = await call.parts.sessions.get(read.session.ref)
+    stored = await call.parts.sessions.get(read.ref)
     account_hash = stored.record.marks.account_hash
     if call.req.method == "DELETE":
         call.check_origin()
         ended = await call.parts.sign_out.everywhere(account_hash)
-        await call.parts.sign_out.session(read.session.ref)
+        await call.parts.sign_out.session(read.ref)
         answer = json_answer({"ended": max(1, ended)})
         answer.cookies = [call.cookies.clear_session()]
         return answer
     found = [
-        {"current": other.ref == read.session.ref, **times(other), "health": health(call, other)}
+        {"current": other.ref == read.ref, **times(other), "health": health(call, other)}
         for other in await call.parts.accounts.living(account_hash)
         if other.record.account.home_account_id == stored.record.account.home_account_id
     ]
@@ -64,7 +65,7 @@ async def token(call: Call) -> Answer:
     call.check_origin()
     read = await call.session()
     stored = await call.parts.engine.usable(
-        read.session.ref, min_validity_s=min_validity(call), just_made=call.cookies.just_made(read)
+        read.ref, min_validity_s=min_validity(call), just_made=call.cookies.just_made(read)
     )
     call.parts.sessions.seen(stored)
     return json_answer(token_body(stored))
@@ -88,24 +89,64 @@ def min_validity(call: Call) -> float:
     return int(text)
 
 
-def describe(call: Call, stored: Stored) -> dict[str, Any]:
-    account = stored.record.account
-    return {
-        "account": {"kind": account.kind.value, "username": account.username, "name": account.name},
-        "scopes": stored.record.grant.scopes,
-        "expires_at": rfc3339(stored.record.grant.expires_at),
-        "refreshed_at": rfc3339(stored.record.refreshed_at),
-        "health": health(call, stored),
-        "consent_url": CONSENT_PAGES[account.kind.value],
-    }
+def _signed_in(call: Call, stored: Stored) -> bytes:
+    record = stored.record
+    account = record.account
+    return _signed_in_body(
+        account.kind,
+        account.username,
+        account.name,
+        record.grant.scopes,
+        record.grant.expires_at,
+        record.refreshed_at,
+        record.marks.health,
+        record.marks.reason,
+        _reconnect_url_if_due(call, stored),
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _signed_in_body(
+    kind: AccountKind,
+    username: str,
+    name: str,
+    scopes: tuple[str, ...],
+    expires_at: datetime,
+    refreshed_at: datetime,
+    state: Health,
+    reason: str | None,
+    reconnect_url: str | None,
+) -> bytes:
+    """The answer about a session. Kept, as a front end asks often and it changes about hourly; it depends on nothing
+    but what it is given, so it is never out of date.
+    """
+    return json_text(
+        {
+            "signed_in": True,
+            "account": {"kind": kind.value, "username": username, "name": name},
+            "scopes": scopes,
+            "expires_at": rfc3339(expires_at),
+            "refreshed_at": rfc3339(refreshed_at),
+            "health": {"state": state.value, "reason": reason, "reconnect_url": reconnect_url},
+            "consent_url": CONSENT_PAGES[kind.value],
+        }
+    ).encode()
 
 
 def health(call: Call, stored: Stored) -> dict[str, Any]:
     marks = stored.record.marks
-    reconnect = None
-    if marks.health is Health.REAUTH_REQUIRED:
-        reconnect = _reconnect_url(call, stored.record.account, marks.claims)
-    return {"state": marks.health.value, "reason": marks.reason, "reconnect_url": reconnect}
+    return {
+        "state": marks.health.value,
+        "reason": marks.reason,
+        "reconnect_url": _reconnect_url_if_due(call, stored),
+    }
+
+
+def _reconnect_url_if_due(call: Call, stored: Stored) -> str | None:
+    marks = stored.record.marks
+    if marks.health is not Health.REAUTH_REQUIRED:
+        return None
+    return _reconnect_url(call, stored.record.account, marks.claims)
 
 
 def _ended_health(call: Call, reason: str) -> dict[str, Any]:

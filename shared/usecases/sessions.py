@@ -43,10 +43,11 @@ class Sessions:
         now = self._clock.now()
         if known and abs(now - known[0]) <= self._cache_for:
             self._known.move_to_end(ref)
-            return self._alive(known[1])
+            return self._alive(known[1], now)
         for wait_s in (*_JUST_MADE_RETRIES_S, None) if just_made else (None,):
             try:
-                return self._alive(await self._load_once(ref))
+                stored = await self._load_once(ref)
+                return self._alive(stored, self._clock.now())
             except SessionUnknown:
                 if wait_s is None or ref in self._ended:
                     raise NotSignedIn from None
@@ -115,8 +116,8 @@ class Sessions:
         self.put(stored)
         return stored
 
-    def _alive(self, stored: Stored) -> Stored:
-        why = schedule.over(stored.record.marks, now=self._clock.now(), policy=self._policy)
+    def _alive(self, stored: Stored, now: datetime) -> Stored:
+        why = schedule.over(stored.record.marks, now=now, policy=self._policy)
         if why == "token_flow_expired":
             raise ReauthRequired(why)
         if why:

@@ -60,8 +60,8 @@ class Reply:
 
     @property
     def from_us(self) -> bool:
-        """From a function, not from the host before it: functions always say what their answer varies with."""
-        return "vary" in self.headers
+        """From a function, not from the host before it, whose own answers are bare."""
+        return "content-type" in self.headers
 
     @property
     def code(self) -> str | None:

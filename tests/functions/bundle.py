@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -25,10 +26,16 @@ ENVIRON = {
     "FRONTEND_ORIGINS": "https://app.notes.example",
 }
 
+_HOST_JSON = json.loads((Path(__file__).parents[2] / "host.json").read_text(encoding="utf-8"))
+BY_THE_HOST: Mapping[str, str] = {
+    name.lower(): value for name, value in _HOST_JSON["extensions"]["http"]["customHeaders"].items()
+}
+"""Headers that the host puts on every answer which has none of that name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as the host gets it from the worker."""
+    """An answer as the host sends it."""
 
     status: int
     headers: dict[str, str]
@@ -92,7 +99,7 @@ class Functions:
         answered = {k.lower(): v for k, v in response.headers.items() if k.lower() != "set-cookie"}
         if "content-type" not in answered:
             answered["content-type"] = response.mimetype
-        return Reply(response.status_code, answered, cookies, response.get_body())
+        return Reply(response.status_code, {**BY_THE_HOST, **answered}, cookies, response.get_body())
 
 
 class Bundle(Functions):

@@ -10,7 +10,7 @@ import pytest
 
 from shared.attempts import ATTEMPT_FOR
 from shared.errors import BadRequest
-from shared.functions.cookies import ATTEMPT_PREFIX, ATTEMPTS_MOST, SESSION, Cookies
+from shared.functions.cookies import ATTEMPT_PREFIX, ATTEMPTS_MOST, SESSION, VERIFIED_MOST, Cookies
 from shared.model import AccountKind, Attempt, Flow, SessionId, SessionRef
 from tests.doubles.memory import MemoryKeyRing
 from tests.functions.bundle import Bundle
@@ -158,6 +158,40 @@ async def test_a_cookie_lives_as_long_as_the_session_may_be_unused(bundle: Bundl
     assert await bundle.cookies.session(value) is not None
     bundle.world.clock.jump(timedelta(seconds=1))
     assert await bundle.cookies.session(value) is None
+
+
+async def test_a_cookie_that_was_verified_is_not_verified_again(bundle: Bundle) -> None:
+    """A browser sends the same one with every request."""
+    value = parsed(await bundle.cookies.set_session(ID)).value
+    read = await bundle.cookies.session(value)
+    bundle.world.ring.calls.clear()
+    assert await bundle.cookies.session(value) is read
+    assert bundle.world.ring.calls.total() == 0
+
+
+async def test_forged_cookies_push_no_good_one_out_of_memory(bundle: Bundle) -> None:
+    """R-16: nor are they remembered themselves: each is verified, and refused, every time."""
+    value = parsed(await bundle.cookies.set_session(ID)).value
+    assert await bundle.cookies.session(value) is not None
+    key = await bundle.world.ring.newest()
+    forged = f"1.main.{'x' * 43}.{int(bundle.world.clock.now().timestamp()):08x}.{key.id}.{'m' * 43}"
+    for _ in range(VERIFIED_MOST + 1):
+        assert await bundle.cookies.session(forged) is None
+    assert bundle.world.ring.calls["by_id"] == VERIFIED_MOST + 2
+    assert await bundle.cookies.session(value) is not None
+    assert bundle.world.ring.calls["by_id"] == VERIFIED_MOST + 2
+
+
+async def test_no_more_than_so_many_verified_cookies_are_remembered(bundle: Bundle) -> None:
+    """The oldest goes, and is verified anew when it comes again."""
+    first = parsed(await bundle.cookies.set_session(ID)).value
+    assert await bundle.cookies.session(first) is not None
+    for number in range(VERIFIED_MOST):
+        session = SessionId(vault="main", value=f"{number:043d}")
+        assert await bundle.cookies.session(parsed(await bundle.cookies.set_session(session)).value) is not None
+    bundle.world.ring.calls.clear()
+    assert await bundle.cookies.session(first) is not None
+    assert bundle.world.ring.calls["by_id"] == 1
 
 
 async def test_a_cookie_that_a_wrong_clock_issued_signs_nobody_out_and_is_issued_again(bundle: Bundle) -> None:

@@ -17,6 +17,7 @@ from shared.functions.http import (
     redirect,
     wants_page,
 )
+from tests.functions.bundle import BY_THE_HOST
 
 
 def request(
@@ -109,12 +110,33 @@ def test_a_person_is_told_from_a_program_by_what_is_accepted() -> None:
 # Answers ----------------------------------------------------------------------------------------------------
 
 
-def test_every_answer_is_kept_from_caches_and_sniffing() -> None:
-    """R-16."""
-    headers = on_the_wire(json_answer({"ä": 1}))
-    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
-    assert headers["content-type"] == "application/json"
+def test_the_host_keeps_every_answer_from_caches_sniffing_frames_and_other_origins() -> None:
+    """R-16: host.json says it once, for the host's own answers too."""
+    assert BY_THE_HOST == {
+        "cache-control": "no-store",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+        "referrer-policy": "same-origin",
+        "vary": "Origin, Cookie",
+        "x-content-type-options": "nosniff",
+    }
+
+
+def test_json_is_written_in_plain_utf_8() -> None:
+    assert on_the_wire(json_answer({"ä": 1})) == {"content-type": "application/json"}
     assert json_answer({"ä": 1}).body == '{"ä": 1}'
+
+
+def test_a_repeated_answer_is_made_once_and_takes_nothing_over_from_another() -> None:
+    """What one request's answer is given must not be on the next one's."""
+    first = Answer(200, b"{}", "application/json", repeated=True)
+    assert first.to_response() is Answer(200, b"{}", "application/json", repeated=True).to_response()
+    first.headers["Access-Control-Allow-Origin"] = "https://app.example"
+    first.cookies = ["a=b"]
+    named = first.to_response()
+    assert (named.headers["Access-Control-Allow-Origin"], named.headers["Set-Cookie"]) == ("https://app.example", "a=b")
+    plain = Answer(200, b"{}", "application/json", repeated=True)
+    for _ in range(2):
+        assert on_the_wire(plain) == {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize(
