@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 _CONTEXT = {
     "--subscription-id": "00000000-0000-0000-0000-000000000001",
     "--tenant-id": "00000000-0000-0000-0000-000000000002",
-    "--resource-group": "onenote-auth-test",
     "--location": "westeurope",
 }
+_GROUP = ("--resource-group", "onenote-auth-test")
 
 
 def compiler() -> Path:
@@ -34,17 +33,14 @@ def run(*arguments: str | Path, cwd: Path = ROOT) -> "subprocess.CompletedProces
     return subprocess.run([compiler(), *arguments], cwd=cwd, capture_output=True, text=True, timeout=50, check=False)
 
 
-def evaluate(template: Path, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    """The resources that a template of a resource group would make, conditions and loops resolved."""
-    # In a copy: a parameters file names its template by a relative path only, and its snapshot lies beside it.
-    with TemporaryDirectory() as folder:
-        shutil.copytree(ROOT / "infra", Path(folder) / "infra")
-        file = Path(folder) / "test.bicepparam"
-        lines = [f"param {name} = json('{json.dumps(value)}')" for name, value in parameters.items()]
-        file.write_text("\n".join([f"using '{template.relative_to(ROOT)}'", *lines]), encoding="utf-8")
-        context = [part for option in _CONTEXT.items() for part in option]
-        done = run("snapshot", file, "--mode", "overwrite", *context)
-        assert done.returncode == 0, done.stdout + done.stderr
-        snapshot = json.loads(file.with_suffix(".snapshot.json").read_text(encoding="utf-8"))
+def evaluate(template: Path, parameters: dict[str, Any], *, in_a_group: bool = True) -> list[dict[str, Any]]:
+    """The resources that a template would make, conditions and loops resolved. Writes beside it: give it a copy."""
+    file = template.parent / "evaluated.bicepparam"
+    lines = [f"param {name} = json('{json.dumps(value)}')" for name, value in parameters.items()]
+    file.write_text("\n".join([f"using '{template.name}'", *lines]), encoding="utf-8")
+    context = [part for name, value in _CONTEXT.items() for part in (name, value)]
+    done = run("snapshot", file, "--mode", "overwrite", *context, *(_GROUP if in_a_group else ()))
+    assert done.returncode == 0, done.stdout + done.stderr
+    snapshot = json.loads(file.with_suffix(".snapshot.json").read_text(encoding="utf-8"))
     resources: list[dict[str, Any]] = snapshot["predictedResources"]
     return resources

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,18 @@ def queries() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def alerts() -> dict[str, dict[str, Any]]:
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the modules and of what they load."""
+    copy = tmp_path_factory.mktemp("infra")
+    for folder in (MODULES, QUERIES):
+        shutil.copytree(folder, copy / folder.name)
+    return copy / MODULES.name
+
+
+@pytest.fixture(scope="module")
+def alerts(modules: Path) -> dict[str, dict[str, Any]]:
     """The rules as they would be made, by short name."""
-    resources = evaluate(MODULES / "alerts.bicep", COMMON | {"actionGroupIds": ["/subscriptions/s/groups/night"]})
+    resources = evaluate(modules / "alerts.bicep", COMMON | {"actionGroupIds": ["/subscriptions/s/groups/night"]})
     prefix = f"{COMMON['namePrefix']}-"
     return {resource["name"].removeprefix(prefix): resource["properties"] for resource in resources}
 
@@ -138,8 +148,8 @@ def test_an_alert_over_the_workspace_is_asked_there(alerts: dict[str, dict[str, 
         assert rule["scopes"] == [COMMON["applicationInsightsId"] if ours else COMMON["workspaceId"]]
 
 
-def test_the_workbook_asks_the_component_and_the_workspace_it_was_given() -> None:
-    (workbook,) = evaluate(MODULES / "workbook.bicep", COMMON)
+def test_the_workbook_asks_the_component_and_the_workspace_it_was_given(modules: Path) -> None:
+    (workbook,) = evaluate(modules / "workbook.bicep", COMMON)
     content = json.loads(workbook["properties"]["serializedData"])
     asked = {tuple(item["content"]["crossComponentResources"]) for item in content["items"] if item["type"] == 3}
     assert asked == {(COMMON["applicationInsightsId"],), (COMMON["workspaceId"],)}
