@@ -443,6 +443,12 @@ def bench(arguments: argparse.Namespace) -> int:
     return hand_over([VENV_PYTHON, "-m", "local.bench", *quick, *file])
 
 
+def doctor(arguments: argparse.Namespace) -> int:
+    ensure_environment("requirements.txt")
+    stack = ["--local", str(arguments.local)] if arguments.local else []
+    return hand_over([VENV_PYTHON, "-m", "local.doctor", *stack])
+
+
 def serve(arguments: argparse.Namespace) -> int:
     check_port(arguments.port)
     command = [VENV_PYTHON, "-m", "local.host", "--app", "."]
@@ -517,6 +523,8 @@ examples:
   python3 dev.py test -k refresh     pytest alone, with these arguments
   python3 dev.py bench --quick       the benchmarks in short, as a table
   python3 dev.py serve --port 7071   the functions alone, on the settings of the environment
+  python3 dev.py doctor              is all there that those settings name? What is not, and its mend
+  python3 dev.py doctor --local      the same of the stack that `start` runs
 """
 
 
@@ -546,6 +554,24 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--quick", action="store_true", help="under a minute: fewer, shorter rounds")
     command.add_argument("--json", metavar="FILE", help="write every figure there")
     command.set_defaults(run=bench)
+
+    command = commands.add_parser(
+        "doctor",
+        help="check the settings and all that they lead to",
+        description="Checks the settings of the environment and of local.settings.json, and asks everything that they "
+        "name. A line a finding, with cause and mend; exit code 1 if anything needs mending.",
+        epilog="example:\n  AUTH_TENANT=common python3 dev.py doctor && echo well",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--local",
+        type=port_number,
+        nargs="?",
+        const=7071,
+        metavar="PORT",
+        help="check the embedded stack that runs on this port (default: 7071) instead",
+    )
+    command.set_defaults(run=doctor)
 
     command = commands.add_parser("serve", help="run the functions on the settings of the environment")
     command.add_argument("--port", type=port_number, required=True, help="where they listen")

@@ -22,6 +22,7 @@ from local.clock import MovableClock
 from local.faults import Action, Fault, Faults
 from local.host import FunctionFailed, FunctionsHost
 from local.services import Services
+from local.vault_access import NETWORKS, ROLES
 
 SWEEP = "sweep"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -41,10 +42,19 @@ class ControlError(Exception):
 
 
 class Control:
-    """The routes, over the parts that they move. `public_url` is where the bundle is."""
+    """The routes, over the parts that they move. `public_url` is where the bundle is, `settings` are its app's."""
 
-    def __init__(self, *, public_url: str, services: Services, host: FunctionsHost, clock: MovableClock) -> None:
+    def __init__(
+        self,
+        *,
+        public_url: str,
+        services: Services,
+        host: FunctionsHost,
+        clock: MovableClock,
+        settings: Mapping[str, str],
+    ) -> None:
         self._public_url = public_url
+        self._settings = settings
         self._services = services
         self._host = host
         self._clock = clock
@@ -56,6 +66,7 @@ class Control:
         app.router.add_get("/vaults", self.vaults)
         app.router.add_get("/calls", self.calls)
         app.router.add_get("/keys", self.keys)
+        app.router.add_get("/settings", self.settings)
         app.router.add_post("/clock", self.clock)
         app.router.add_post("/timer", self.timer)
         app.router.add_post("/expire-access-tokens", self.expire_access_tokens)
@@ -64,6 +75,7 @@ class Control:
         app.router.add_delete("/refuse", self.stop_refusing)
         app.router.add_post("/behaviour", self.behaviour)
         app.router.add_post("/onenote", self.onenote)
+        app.router.add_post("/vault", self.vault)
         app.router.add_post("/faults", self.add_fault)
         app.router.add_delete("/faults", self.clear_faults)
         app.router.add_post("/reset", self.reset)
@@ -102,9 +114,24 @@ class Control:
 
     async def keys(self, request: web.Request) -> web.Response:
         """The host's keys, for the operator's routes. They are passwords: other sites' scripts get none."""
-        if "x-local-control" not in request.headers:
-            raise ControlError("the header x-local-control is missing")
+        _not_for_scripts(request)
         return web.json_response({"master": self._host.keys.master, "function": self._host.keys.function})
+
+    async def settings(self, request: web.Request) -> web.Response:
+        """The app settings that the bundle runs on, its client secret among them."""
+        _not_for_scripts(request)
+        return web.json_response(dict(self._settings))
+
+    async def vault(self, request: web.Request) -> web.Response:
+        """`{"name": …}` and of `network`, `role` what is to change: whom that vault lets in, to do what."""
+        wanted = await _body(request)
+        vault = self._services.vaults.get(wanted.pop("name", None))
+        known = {"network": NETWORKS, "role": tuple(ROLES)}
+        if vault is None or any(value not in known.get(name, ()) for name, value in wanted.items()):
+            raise ControlError(f"there must be a vault's name, and of {known} what is to change")
+        for name, value in wanted.items():
+            setattr(vault.access, name, value)
+        return web.json_response({})
 
     async def clock(self, request: web.Request) -> web.Response:
         """`{"advance_s": N}`: the whole process's clock moves."""
@@ -216,6 +243,11 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except ControlError as error:
         return web.json_response({"title": "Not possible", "detail": str(error)}, status=400)
+
+
+def _not_for_scripts(request: web.Request) -> None:
+    if "x-local-control" not in request.headers:
+        raise ControlError("the header x-local-control is missing")
 
 
 @contextlib.contextmanager

@@ -65,6 +65,13 @@ class ControlClient:
         """`switches`: attributes of OneNote's Switches, such as `provisioning`, `calls_per_minute`."""
         await self._call("POST", "onenote", {"username": username, **switches})
 
+    async def settings(self) -> dict[str, str]:
+        return {name: str(value) for name, value in (await self._call("GET", "settings")).items()}
+
+    async def vault(self, name: str = "vault", **access: str) -> None:
+        """`access`: `network` (open, firewall, private), `role` (a Key Vault role's name, or nothing)."""
+        await self._call("POST", "vault", {"name": name, **access})
+
     async def fault(self, service: str, action: str, **fields: Any) -> None:
         await self._call("POST", "faults", {"service": service, "action": action, **fields})
 

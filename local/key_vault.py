@@ -21,6 +21,7 @@ from local import secret_json
 from local.faults import Faults
 from local.secret_json import Json, bad_parameter
 from local.secret_store import Secret, SecretStore, VaultError, Version
+from local.vault_access import Access
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -49,13 +50,14 @@ class KeyVault:
     """One vault at `url`. `accepts` judges bearer tokens.
 
     `writes` counts the requests that make a secret version, `reads` all others; refused by a quota, neither.
-    Attributes that may be set at any time: the quotas (None: no limit), `retry_after_s` (the Retry-After of a 429,
+    Attributes that may be set at any time: those of `access`, the quotas (None: no limit), `retry_after_s` (the Retry-After of a 429,
     None: no such header, as far as is known the real service's way), and the delays of `secret_store`.
     """
 
     def __init__(self, *, url: str, accepts: Callable[[str], bool]) -> None:
         self.faults = Faults()
         self.store = SecretStore()
+        self.access = Access()
         self.set_quota_per_10s: int | None = None
         self.other_quota_per_10s: int | None = None
         self.retry_after_s: int | None = None
@@ -136,6 +138,7 @@ class KeyVault:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             self._authenticate(request)
+            self.access.check(request.method, request.path)
             if not request.query.get("api-version"):
                 raise bad_parameter("The request is missing the query parameter api-version.")
             self._count(request)

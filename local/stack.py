@@ -92,7 +92,8 @@ class Stack:
             _say(name.replace("_", " "), url)
         clock = MovableClock()
         self._exits.callback(clock.reset)
-        self._set_environment(services.settings())
+        settings = self._settings(services)
+        self._set_environment(settings)
         _say("functions host", f"loading the bundle from {PROJECT}")
         host = FunctionsHost(PROJECT)
         self._exits.push_async_callback(host.close)
@@ -102,19 +103,22 @@ class Stack:
         await host.start()
         print(host.routes_text(self.public_url), flush=True)
         self._exits.push_async_callback(front.refuse)
-        control = Control(public_url=self.public_url, services=services, host=host, clock=clock)
+        control = Control(public_url=self.public_url, services=services, host=host, clock=clock, settings=settings)
         await front.serve(_front_app(services, control, host))
         for timer in host.timers():
             if timer.name == SWEEP and timer.next is not None:
                 _say("timer", f"{timer.name} runs next at {timer.next:%H:%M:%S} UTC")
         await _wait_until_answering(self.public_url, services.authority.bundle if self._options.https else None)
 
+    def _settings(self, services: Services) -> Mapping[str, str]:
+        own = {"PUBLIC_BASE_URL": self.public_url, "REFRESH_SCHEDULE": "0 */5 * * * *"}
+        return {**own, **services.settings(), **self._options.settings}
+
     def _set_environment(self, settings: Mapping[str, str]) -> None:
         """The app settings, and none that this shell happens to have for some other vault or tenant."""
         for name in [name for name in os.environ if name.startswith(_SETTINGS_OF_AZURE)]:
             del os.environ[name]
-        os.environ |= {"PUBLIC_BASE_URL": self.public_url, "REFRESH_SCHEDULE": "0 */5 * * * *", **settings}
-        os.environ |= self._options.settings
+        os.environ |= settings
         # Clients that honour proxies would send loopback calls to one.
         os.environ["NO_PROXY"] = ",".join(filter(None, (os.environ.get("NO_PROXY"), "localhost,127.0.0.1,::1")))
 

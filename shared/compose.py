@@ -6,7 +6,7 @@ would turn every route into 404 in Azure. The heavy SDKs load here, not at impor
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +18,12 @@ from shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+
+    from shared.adapters.provider_probe import ProviderProbe
+    from shared.adapters.vault_probe import VaultProbe
+    from shared.adapters.web_probe import WebProbe
+    from shared.ports import Clock, KeyRing, SessionStore
+    from shared.usecases.doctor import Check
 
 
 class Composition:
@@ -62,13 +68,17 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
     from shared.adapters.key_vault import KeyVaultStore
     from shared.adapters.metadata import Metadata
     from shared.adapters.msal_identity import MsalIdentity
+    from shared.adapters.provider_probe import ProviderProbe
     from shared.adapters.throttling import Throttling
     from shared.adapters.vault_client import open_client, sdk_errors
+    from shared.adapters.vault_probe import VaultProbe
+    from shared.adapters.web_probe import WebProbe
     from shared.adapters.workload import identity_token, open_credential
     from shared.attempts import Rules
     from shared.schedule import Policy
     from shared.usecases.accounts import Accounts
     from shared.usecases.claims import Claims
+    from shared.usecases.doctor import Doctor
     from shared.usecases.notes import NotesCalls
     from shared.usecases.refresh import Engine
     from shared.usecases.sessions import Sessions
@@ -126,6 +136,10 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
         allowed_scopes=settings.allowed_scopes,
         allow_token_flow=settings.allow_token_flow,
     )
+    provider = ProviderProbe(settings, provider_http, metadata, identity)
+    web = WebProbe(graph_http, public_base_url=settings.public_base_url, graph_base_url=settings.graph_base_url)
+    # A single vault needs no name.
+    vaults = {label: VaultProbe(client, of=label if len(clients) > 1 else "") for label, client in clients.items()}
     return Parts(
         settings=settings,
         clock=clock,
@@ -139,4 +153,31 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
         accounts=Accounts(store, sessions, engine, sign_out),
         notes=NotesCalls(GraphNotes(graph_http, settings.graph_base_url, settings.graph_body_max_bytes), engine, clock),
         sweep=Sweep(store, sessions, engine, ring, clock, policy),
+        doctor=Doctor(_checks(settings, provider, web, vaults, store, ring, clock), clock),
+    )
+
+
+def _checks(
+    settings: Settings,
+    provider: "ProviderProbe",
+    web: "WebProbe",
+    vaults: "Mapping[str, VaultProbe]",
+    store: "SessionStore",
+    ring: "KeyRing",
+    clock: "Clock",
+) -> "Sequence[Check]":
+    """What `/api/ops/health` and `dev.py doctor` look at, in the order in which they show it."""
+    from shared.usecases.doctor import KEEP_GENTLY_S, Check, front_ends_check, key_ring_check, timer_check
+
+    authority = ("identity_provider", "")
+    return (
+        front_ends_check(settings.public_base_url, lambda: settings.elsewhere),
+        Check(name="identity_provider", look=provider.authority),
+        Check(name="credential", look=provider.credential, after=authority, keep_s=KEEP_GENTLY_S),
+        Check(name="redirect_uri", look=provider.redirect_uri, after=authority, keep_s=KEEP_GENTLY_S),
+        Check(name="public_address", look=web.public_address),
+        Check(name="graph", look=web.graph),
+        *(Check(name="vault", of=probe.of, look=probe.look) for probe in vaults.values()),
+        key_ring_check(ring, of=vaults[settings.vaults[0][0]].of),
+        *(timer_check(store, clock, label, of=probe.of) for label, probe in vaults.items()),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shared.ports import Clock, Identity, KeyRing, SessionStore
 from shared.settings import Settings
 from shared.usecases.accounts import Accounts
+from shared.usecases.doctor import Doctor
 from shared.usecases.notes import NotesCalls
 from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
@@ -28,6 +29,7 @@ class Parts:
     accounts: Accounts
     notes: NotesCalls
     sweep: Sweep
+    doctor: Doctor
 
 
 type PartsNow = Callable[[], Awaitable[Parts]]

@@ -78,9 +78,6 @@ class Identity(Protocol):
     async def sign_out_url(self, account: Account | None, return_url: str, state: str) -> str:
         """Where the browser ends the provider's own session (OpenID Connect RP-Initiated Logout; R-12)."""
 
-    async def is_ready(self) -> None:
-        """Raises ProviderUnavailable or Misconfigured when sign-in can't work now."""
-
 
 class SessionStore(Protocol):
     """Sessions and their two indexes, in one or several vaults."""
@@ -139,9 +136,6 @@ class SessionStore(Protocol):
 
     def throttled(self, vault: str) -> int:
         """How many calls the vault has refused for its quota so far, in this process."""
-
-    async def is_ready(self) -> None:
-        """Raises StoreUnavailable or Misconfigured when a vault can't be used now."""
 
 
 class KeyRing(Protocol):

@@ -79,7 +79,12 @@ class Settings:
     @property
     def cross_site(self) -> bool:
         """Whether a front end lies on another site than the public host, so that Lax cookies would stay at home."""
-        return any(not same_site(self.public_base_url, origin) for origin in self.frontend_origins)
+        return bool(self.elsewhere)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The front ends' origins on another site than the public host."""
+        return tuple(origin for origin in self.frontend_origins if not same_site(self.public_base_url, origin))
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -241,7 +241,7 @@ def test_help_names_every_command_with_examples(copy: "Copy") -> None:
     """`python3 dev.py --help` is enough to start with."""
     ran = copy.run("--help")
     assert ran.returncode == 0
-    for command in ("start", "test", "demo", "serve"):
+    for command in ("start", "test", "demo", "serve", "doctor"):
         assert f"\n    {command} " in ran.stdout
         assert f"python3 dev.py {command}" in ran.stdout
 

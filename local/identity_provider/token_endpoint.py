@@ -1,10 +1,11 @@
-"""Owns the token endpoint (RFC 6749 §3.2): who asks, and the two grants that apps can trade for tokens."""
+"""Owns the token endpoint (RFC 6749 §3.2): who asks, and the grants that apps can trade for tokens."""
 
 import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
@@ -64,6 +65,8 @@ class TokenEndpoint:
             return self._redeem(form, authority)
         if grant_type == "refresh_token":
             return self._refresh(form, authority)
+        if grant_type == "client_credentials":
+            return self._as_app(form, authority)
         text = f"The app requested an unsupported grant type '{grant_type[:64]}'."
         raise ProviderError("unsupported_grant_type", (70003,), text)
 
@@ -167,6 +170,19 @@ class TokenEndpoint:
         elif not authority.takes(user):
             text = f"User account from another identity provider does not exist in tenant '{authority.segment}'."
             raise ProviderError("invalid_grant", (50020,), text)
+
+    def _as_app(self, form: dict[str, str], authority: Authority) -> dict[str, object]:
+        """RFC 6749 §4.4. The token has no permission: OneNote takes none from apps without a person."""
+        if "scope" not in form:
+            raise missing("scope")
+        if authority.tenant_id is None or authority.serves_personal:
+            text = (
+                "No tenant-identifying information found in either the request or implied by any provided credentials."
+            )
+            raise ProviderError("invalid_request", (50059,), text)
+        seconds = self._core.behaviour.access_token_seconds
+        token = secrets.token_urlsafe(48)
+        return {"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}
 
     def _scopes(self, form: dict[str, str], granted: Scopes, user: User) -> Scopes:
         """What the request names, or what was granted. A refresh may name whatever is consented to, no more."""

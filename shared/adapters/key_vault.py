@@ -161,9 +161,6 @@ class KeyVaultStore:
     def throttled(self, vault: str) -> int:
         return self._throttled[vault]
 
-    async def is_ready(self) -> None:
-        await asyncio.gather(*(vault.page(None, "list sessions") for vault in self._vaults.values()))
-
     def _of(self, ref: SessionRef) -> VaultSecrets:
         try:
             return self._vaults[ref.vault]

@@ -69,9 +69,8 @@ class Metadata:
             return known
 
     async def _fetch(self, authority: str) -> Endpoints:
-        url = f"{self._host}/{authority}/v2.0/.well-known/openid-configuration"
         try:
-            async with self._http.get(url, allow_redirects=False) as answer:
+            async with self._http.get(url(self._host, authority), allow_redirects=False) as answer:
                 document = await answer.json(content_type=None) if answer.status == 200 else None
                 status, wait_s = answer.status, retry_after_s(answer.headers)
         except (ClientError, TimeoutError, ValueError, OSError) as error:
@@ -82,10 +81,15 @@ class Metadata:
             )
         if status != 200:
             raise ProviderUnavailable(f"identity provider metadata: HTTP {status}", retry_after_s=wait_s)
-        return _parse(document)
+        return parse(document)
 
 
-def _parse(document: object) -> Endpoints:
+def url(host: str, authority: str) -> str:
+    return f"{host}/{authority}/v2.0/.well-known/openid-configuration"
+
+
+def parse(document: object) -> Endpoints:
+    """Raises ProviderUnavailable for what is no provider's."""
     if not isinstance(document, Mapping):
         raise ProviderUnavailable("identity provider metadata: not usable")
 

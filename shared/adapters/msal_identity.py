@@ -41,6 +41,7 @@ from shared.verdicts import MENDS, Who, judge
 
 _APPS_KEPT = 500
 _BODY_LIMIT = 1 << 20
+_PROOF = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
 _DOMAIN_HINTS = {AccountKind.PERSONAL: "consumers", AccountKind.WORK: "organizations"}
 
 
@@ -160,9 +161,27 @@ class MsalIdentity:
             parameters["logout_hint"] = account.login_hint
         return endpoints.end_session + ("&" if "?" in endpoints.end_session else "?") + urlencode(parameters)
 
-    async def is_ready(self) -> None:
-        await self._metadata.endpoints(self._settings.tenant)
-        await self._credential.get(self._settings.tenant)
+    async def ask_as_app(self, authority: str, grant: Mapping[str, str]) -> ProviderRefusal | None:
+        """What the provider says to the app with a grant that is nobody's; None for tokens, which are dropped.
+
+        Raises ProviderUnavailable, Misconfigured. Nothing is logged: whoever asks judges the answer.
+        """
+        endpoints = await self._metadata.endpoints(authority)
+        for again in (True, False):
+            app = await self._app(endpoints, authority)
+            try:
+                app.acquire_token_by_refresh_token("-", [], post=capture)
+            except CapturedError as captured:
+                proof = {name: value for name, value in captured.data.items() if name in _PROOF}
+                answer, raw = await self._send(CapturedError(captured.url, captured.headers, proof | dict(grant)))
+            else:
+                raise Misconfigured(["msal no longer honours post=: install the pinned version."])
+            if not (isinstance(raw.get("error"), str) and raw["error"]):
+                return None
+            refusal = _refusal(raw, answer.correlation_id)
+            if not (again and refusal.error == "invalid_client" and self._credential.forget()):
+                return refusal
+        raise AssertionError("unreachable")
 
     async def _ask(
         self,

@@ -5,7 +5,8 @@ has a route of its own. Each call about accounts leaves a line in the log: which
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import wraps
 from typing import Any
 from urllib.parse import unquote
@@ -13,7 +14,8 @@ from urllib.parse import unquote
 import azure.functions as func
 
 from shared import base64url, log
-from shared.errors import BadRequest, BundleError, Forbidden, Misconfigured, NotSignedIn, ReauthRequired
+from shared.errors import BadRequest, BundleError, Forbidden, NotSignedIn, ReauthRequired
+from shared.findings import NOT_CHECKED, Finding, State, is_broken
 from shared.functions.handling import Call, Handler, Route, blueprint_of
 from shared.functions.http import Answer, json_answer
 from shared.functions.problems import Problem, new_ref, problem_answer
@@ -105,22 +107,26 @@ async def revoke_all(call: Call) -> Answer:
 
 
 async def readiness(call: Call) -> Answer:
-    """Each dependency's state; 503 when one is not ready."""
-    checks: dict[str, Any] = {}
-    for name, check in (
-        ("vault", call.parts.store.is_ready),
-        ("key_ring", call.parts.ring.newest),
-        ("identity_provider", call.parts.identity.is_ready),
-    ):
-        try:
-            await check()
-            checks[name] = {"state": "ok"}
-        except Misconfigured as error:
-            checks[name] = {"state": error.code, "findings": list(error.findings)}
-        except BundleError as error:
-            checks[name] = {"state": error.code}
-    ready = all(check["state"] == "ok" for check in checks.values())
-    return json_answer({"status": "ok" if ready else "degraded", "dependencies": checks}, 200 if ready else 503)
+    """Each dependency's state, and what is to be mended; 503 when there is something."""
+    found = await call.parts.doctor.examine()
+    ready = not is_broken(found)
+    body = {
+        "status": "ok" if ready else "degraded",
+        "dependencies": {
+            name: _dependency([f for f in found if f.check == name]) for name in {f.check: 0 for f in found}
+        },
+        "findings": [asdict(finding) for finding in found if finding.state is not State.OK],
+    }
+    return json_answer(body, 200 if ready else 503)
+
+
+def _dependency(found: Sequence[Finding]) -> dict[str, Any]:
+    """One state for all checks of a name: what is broken counts, then what could not be checked."""
+    broken = [finding for finding in found if finding.state is State.BROKEN]
+    if broken:
+        return {"state": broken[0].code, "findings": [f"{f.what} {f.cause} {f.mend}" for f in broken]}
+    unknown = any(finding.code == NOT_CHECKED for finding in found)
+    return {"state": NOT_CHECKED if unknown else "ok"}
 
 
 def blueprint(parts_now: PartsNow) -> func.Blueprint:

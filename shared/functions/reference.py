@@ -6,7 +6,8 @@ from pathlib import Path
 
 import azure.functions as func
 
-from shared.functions.http import Answer
+from shared.findings import SERVICE
+from shared.functions.http import Answer, json_answer
 
 
 def blueprint() -> func.Blueprint:
@@ -14,7 +15,7 @@ def blueprint() -> func.Blueprint:
 
     @bp.route("health", methods=["GET", "OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
     async def liveness(req: func.HttpRequest) -> func.HttpResponse:
-        return _fixed(req, Answer(200, b'{"status": "ok"}', "application/json"))
+        return _fixed(req, json_answer({"status": "ok", "service": SERVICE}))
 
     @bp.route("openapi.json", methods=["GET", "OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
     async def openapi(req: func.HttpRequest) -> func.HttpResponse:

@@ -87,10 +87,10 @@ class ProviderWorld:
     def rebuilt(self, **more: str) -> MsalIdentity:
         """The adapter with other settings, as an instance that starts now."""
         self.settings = settings(self.back, self.app, **more)
-        credential = ClientCredential(self.settings, self.operator.read_secret, self.operator.identity_token)
+        self.credential = ClientCredential(self.settings, self.operator.read_secret, self.operator.identity_token)
         clock = SystemClock()
         metadata = Metadata(self.http, self.settings.authority_host, self.settings.tenant, clock)
-        self.identity = MsalIdentity(self.settings, self.http, metadata, credential, clock)
+        self.identity = MsalIdentity(self.settings, self.http, metadata, self.credential, clock)
         return self.identity
 
     async def callback(self, attempt: Attempt, username: str) -> dict[str, str]:

@@ -130,8 +130,6 @@ async def test_signing_out_everywhere_is_not_quiet_about_a_vault_that_is_away(su
     subject.vaults[SOUTH].faults.add(Fault(action="status", status=503, times=None))
     with pytest.raises(StoreUnavailable):
         await subject.store.by_account(ALEX)
-    with pytest.raises(StoreUnavailable):
-        await subject.store.is_ready()
 
 
 async def test_looking_for_an_unknown_sid_costs_one_read_a_vault(subject: VaultSubject) -> None:

@@ -441,7 +441,7 @@ async def test_a_rotated_credential_is_read_again_once(world: ProviderWorld) -> 
     world.operator.secret = "the old secret"
     attempt = new_attempt()
     code = await world.code(attempt, CAROL.username)
-    await identity.is_ready()
+    await world.credential.get("common")
     assert world.operator.reads == 1
     world.operator.secret = SECRET
     signed_in = await identity.redeem(code, attempt, "common")
@@ -488,13 +488,25 @@ async def test_a_managed_identity_stands_in_for_the_secret(world: ProviderWorld)
     assert world.operator.assertions == 2
 
 
-async def test_readiness_wants_metadata_and_credential(world: ProviderWorld) -> None:
-    await world.identity.is_ready()
-    with pytest.raises(Misconfigured, match="AUTH_TENANT"):
-        await world.rebuilt(AUTH_TENANT="no-such-tenant.example").is_ready()
-    world.provider.faults.add(Fault(path="openid-configuration", action="status", status=503, times=None))
-    with pytest.raises(ProviderUnavailable):
-        await world.rebuilt().is_ready()
+async def test_asked_as_the_app_the_provider_says_what_it_thinks_of_the_credential(
+    world: ProviderWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    """R-01: with a grant that is nobody's, so nothing of a person is spent; and nobody is alarmed by the question."""
+    nobodys = {"grant_type": "refresh_token", "refresh_token": "nobodys"}
+    as_itself = {"grant_type": "client_credentials", "scope": "https://graph.microsoft.com/.default"}
+    refused = await world.identity.ask_as_app("common", nobodys)
+    assert refused is not None
+    assert (refused.error, refused.codes) == ("invalid_grant", (70000,))
+    assert await world.identity.ask_as_app(CONTOSO_TENANT, as_itself) is None
+    for given, calls in (("a wrong secret", 1), (SECRET_ADDRESS, 2)):
+        identity = world.rebuilt(AUTH_CLIENT_SECRET=given)
+        world.operator.secret = "a wrong secret"
+        before = world.provider.token_calls.total()
+        refused = await identity.ask_as_app("common", as_itself)
+        assert refused is not None
+        assert (refused.error, refused.codes) == ("invalid_client", (7000215,))
+        assert world.provider.token_calls.total() - before == calls
+    assert "provider_refused_the_app" not in caplog.text
 
 
 def sent_in(url: str) -> dict[str, str]:

@@ -75,7 +75,6 @@ class SessionStoreContract:
 
     async def test_the_vaults_are_named_in_the_operators_order(self, subject: StoreSubject) -> None:
         assert tuple(subject.store.vaults) == LABELS
-        await subject.store.is_ready()
 
     # Records of other releases -----------------------------------------------------------------------------
 

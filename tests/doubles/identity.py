@@ -88,7 +88,6 @@ class ScriptedIdentity:
         self.next_redemptions: list[Exception | None] = []
         self.always: Exception | None = None
         self.sign_out_error: Exception | None = None
-        self.ready_error: Exception | None = None
         self.accepts: dict[str, Account] = {}
         self.issuers = {"https://login.example/common/v2.0"}
         self.refreshes: list[Refresh] = []
@@ -183,10 +182,6 @@ class ScriptedIdentity:
         if self.sign_out_error:
             raise self.sign_out_error
         return f"https://login.example/{account.authority if account else 'common'}/logout?state={state}"
-
-    async def is_ready(self) -> None:
-        if self.ready_error:
-            raise self.ready_error
 
     async def _answer(self, script: list[Exception | None]) -> None:
         error = script.pop(0) if script else self.always

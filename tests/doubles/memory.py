@@ -285,9 +285,6 @@ class MemoryStore(Switches):
     def throttled(self, vault: str) -> int:
         return 0  # has no quota
 
-    async def is_ready(self) -> None:
-        await self._before_each_vault("is_ready")
-
     # Its inside --------------------------------------------------------------------------------------------
 
     async def index(self, ref: SessionRef, name: str) -> None:

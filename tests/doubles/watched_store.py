@@ -80,9 +80,6 @@ class WatchedStore:
     def throttled(self, vault: str) -> int:
         return self.inner.throttled(vault) + self.refused_for_quota
 
-    async def is_ready(self) -> None:
-        return await self._watched("is_ready", self.inner.is_ready)
-
     async def _watched[T](self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         self.calls[name] += 1
         scripted = self._failures.get(name)

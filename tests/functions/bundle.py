@@ -1,7 +1,7 @@
 """Owns the HTTP functions put together over doubles, and a browser's share of a request: address, cookies, headers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import azure.functions as func
 
+from shared.findings import Finding
 from shared.functions import auth, graph, ops, reference, sessions
 from shared.functions.cookies import Cookies
 from shared.model import Account, SessionId, Stored
 from shared.parts import Parts, PartsNow
 from shared.settings import Settings, read_settings
+from shared.usecases.doctor import Check, Doctor
 from tests.doubles.identity import work_account
 from tests.usecases.world import World
 
@@ -107,6 +109,7 @@ class Bundle(Functions):
 
     def __init__(self, **environ: str) -> None:
         self.world = World()
+        self.findings = [Finding(check=name, what="") for name in ("vault", "key_ring", "identity_provider")]
         self.settings: Settings = read_settings({**ENVIRON, **environ})
         here = self.world.here
         self.parts = Parts(
@@ -127,10 +130,14 @@ class Bundle(Functions):
             accounts=here.accounts,
             notes=here.notes,
             sweep=here.sweep,
+            doctor=Doctor([Check(name="all", look=self._look)], self.world.clock),
         )
         self.cookies = Cookies(self.settings, self.world.ring, self.world.clock)
         self.failure: Exception | None = None
         super().__init__(self._parts)
+
+    async def _look(self) -> Iterable[Finding]:
+        return self.findings
 
     async def _parts(self) -> Parts:
         if self.failure:

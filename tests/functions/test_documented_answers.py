@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.findings import NOT_CHECKED, Finding, State
 from shared.model import Flow, Health, SessionId, Stored
 from tests.doubles.notes import graph_error
 from tests.functions.bundle import Bundle
@@ -88,3 +89,24 @@ async def test_onenote_failures_answer_as_documented(bundle: Bundle) -> None:
     bundle.world.notes.answers = [graph_error(403, "40004")]
     refused = await answer(bundle, *graph, 403, route={"path": PAGES})
     assert refused["explanation"]["scope"] == "Notes.Read"
+
+
+async def test_health_names_what_is_to_be_mended_as_documented(bundle: Bundle) -> None:
+    """R-18: a note is no fault, and what could not be looked at is not called well."""
+    health = "ops_health", "GET", "/api/ops/health"
+    well = [Finding(check=name, what="") for name in ("identity_provider", "vault")]
+    elsewhere = Finding(check="front_ends", state=State.NOTE, code="front_end_elsewhere", what="w", cause="c", mend="m")
+    bundle.findings = [*well, Finding(check="key_ring", what=""), elsewhere]
+    body = await answer(bundle, *health, 200)
+    assert (body["status"], body["dependencies"]["front_ends"]) == ("ok", {"state": "ok"})
+    assert [finding["code"] for finding in body["findings"]] == ["front_end_elsewhere"]
+
+    wall = Finding(check="vault", of="b", state=State.BROKEN, code="vault_firewall", what="w", cause="c", mend="m")
+    skipped = Finding(check="key_ring", state=State.NOTE, code=NOT_CHECKED, what="w")
+    bundle = Bundle()
+    bundle.findings = [*well, wall, skipped]
+    body = await answer(bundle, *health, 503)
+    states = {name: dependency["state"] for name, dependency in body["dependencies"].items()}
+    assert states == {"identity_provider": "ok", "vault": "vault_firewall", "key_ring": "not_checked"}
+    assert body["dependencies"]["vault"]["findings"] == ["w c m"]
+    assert [finding["state"] for finding in body["findings"]] == ["broken", "note"]
