@@ -542,11 +542,13 @@ def test_a_browser_that_was_named_is_taken_or_refused_but_never_replaced(tmp_pat
 
 
 def test_nothing_but_the_bundle_is_deployed() -> None:
-    """`.funcignore` leaves function_app.py, host.json, requirements.txt, shared/ and the licence."""
+    """`.funcignore` leaves function_app.py, host.json, requirements.txt, shared/, the JavaScript client and the licence."""
     ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text(encoding="utf-8").splitlines())
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     # Where git knows nothing (an archive of the sources), whatever lies here.
-    names = listed.stdout.splitlines() or [path.name + "/" * path.is_dir() for path in ROOT.iterdir()]
-    deployed = {Path(name).parts[0] for name in names if not ignored.match_file(name)}
-    assert deployed <= {"function_app.py", "host.json", "requirements.txt", "shared", "LICENSE"}
+    there = [path for folder in (ROOT, ROOT / "web") for path in folder.iterdir() if path.name != "web"]
+    names = listed.stdout.splitlines() or [path.relative_to(ROOT).as_posix() + "/" * path.is_dir() for path in there]
+    kept = [name for name in names if not ignored.match_file(name)]
+    deployed = {name if name.startswith("web/") else Path(name).parts[0] for name in kept}
+    assert deployed <= {"function_app.py", "host.json", "requirements.txt", "shared", "web/client.js", "LICENSE"}
     assert {"requirements.txt", "shared"} <= deployed

@@ -1,5 +1,7 @@
-"""Owns what anybody may ask without a session and whatever the settings say: liveness, the OpenAPI document, its page."""
+"""Owns what anybody may ask without a session and whatever the settings say: liveness, the OpenAPI document, its page,
+the JavaScript client."""
 
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -25,6 +27,13 @@ def blueprint() -> func.Blueprint:
     async def docs(req: func.HttpRequest) -> func.HttpResponse:
         return _fixed(req, _page())
 
+    @bp.route("client.js", methods=["GET", "OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def client(req: func.HttpRequest) -> func.HttpResponse:
+        answer = _client()
+        if req.headers.get("if-none-match") == answer.headers["ETag"]:
+            answer = Answer(304, headers=answer.headers)
+        return _fixed(req, answer)
+
     return bp
 
 
@@ -48,3 +57,12 @@ def _page() -> Answer:
     from shared.functions.reference_page import reference_page
 
     return reference_page(json.loads(_document()))
+
+
+@cache
+def _client() -> Answer:
+    # web/client.js lies in the package beside shared/, so that its version is always the bundle's.
+    body = (Path(__file__).parents[2] / "web" / "client.js").read_bytes()
+    # A few minutes without asking: short enough for a new version to arrive on the day that it is deployed.
+    headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:20]}"', "Cache-Control": "public, max-age=300"}
+    return Answer(200, body, "text/javascript; charset=utf-8", headers)

@@ -1,0 +1,147 @@
+/**
+ * @typedef {object} SignInOptions the query of /api/auth/login
+ * @property {'personal' | 'work' | 'any'} [account]
+ * @property {string} [scope] permissions, separated by blanks
+ * @property {string | URL} [returnTo] this page, if not given
+ * @property {'code' | 'token'} [flow]
+ * @property {'none' | 'login' | 'consent' | 'select_account'} [prompt]
+ * @property {string} [login_hint]
+ * @property {string} [domain_hint]
+ *
+ * @typedef {object} Session the answer of /api/auth/session; times are RFC 3339, UTC
+ * @property {boolean} signed_in
+ * @property {{ kind: 'personal' | 'work', username: string, name: string }} [account]
+ * @property {string[]} [scopes]
+ * @property {string} [expires_at]
+ * @property {string} [refreshed_at]
+ * @property {{ state: string, reason: string | null, reconnect_url: string | null }} [health]
+ * @property {string} [consent_url]
+ */
+/**
+ * A client of one bundle. The functions that this module exports are those of `createClient()`.
+ * @param {{ baseUrl?: string | URL }} [options] such as https://api.example.com/api; if not given, where this file was served,
+ *   else /api on the page's origin
+ */
+export function createClient({ baseUrl }?: {
+    baseUrl?: string | URL;
+}): {
+    signInLink: ({ returnTo, ...query }?: SignInOptions) => string;
+    signIn: (options?: SignInOptions) => void;
+    signOut: ({ returnTo, signal }?: {
+        returnTo?: string | URL;
+        signal?: AbortSignal;
+    }) => Promise<void>;
+    session: ({ signal }?: {
+        signal?: AbortSignal;
+    }) => Promise<Session>;
+    onSessionChange: (callback: (session: Session) => void, { signal }?: {
+        signal?: AbortSignal;
+    }) => () => void;
+    fetch: (path: string | URL, init?: RequestInit) => Promise<Response>;
+    signInError: () => BundleError | null;
+};
+/** The error that a refusing answer amounts to, with OneNote's refusals in plain words.  @param {Response} response */
+export function errorOf(response: Response): Promise<BundleError>;
+/** Something stands in the way; its message is for people. */
+export class BundleError extends Error {
+    /** @param {string} message @param {Partial<BundleError>} [fields] */
+    constructor(message: string, fields?: Partial<BundleError>);
+    /** Stable: the server's, OneNote's, or `unreachable`. */
+    code: string;
+    /** 0 without an answer. */
+    status: number;
+    /** The way out: send the person there.  @type {string | undefined} */
+    link: string | undefined;
+    /** Seconds.  @type {number | undefined} */
+    retryAfter: number | undefined;
+    /** The missing permission.  @type {string | undefined} */
+    scope: string | undefined;
+    /** Finds the cause in the operator's log.  @type {string | undefined} */
+    ref: string | undefined;
+}
+/** Only signing in helps; `link` does it and comes back to this page. */
+export class SignInRequired extends BundleError {
+}
+/** The person has not given the permission `scope`; `link` asks for it and comes back to this page. */
+export class PermissionMissing extends BundleError {
+}
+/** Too much or too early: try again after `retryAfter` seconds. */
+export class SlowDown extends BundleError {
+}
+/** Where to send the person, for a link.  @param {SignInOptions} [options] */
+export function signInLink({ returnTo, ...query }?: SignInOptions): string;
+/** Leave for Microsoft's sign-in.  @param {SignInOptions} [options] */
+export function signIn(options?: SignInOptions): void;
+/**
+ * End the session, then leave for Microsoft's sign-out, which leads to `returnTo`.
+ * @param {{ returnTo?: string | URL, signal?: AbortSignal }} [options]
+ */
+export function signOut({ returnTo, signal }?: {
+    returnTo?: string | URL;
+    signal?: AbortSignal;
+}): Promise<void>;
+/**
+ * Who is signed in: `signed_in` is false where nobody is. Throws where it can't be told.
+ * @param {{ signal?: AbortSignal }} [options]
+ */
+export function session({ signal }?: {
+    signal?: AbortSignal;
+}): Promise<Session>;
+/**
+ * Calls back when there is another session or none, and when its permissions or health change: noticed in this page's
+ * calls, by other tabs, and on coming back to this tab. Nothing is polled.
+ * @param {(session: Session) => void} callback
+ * @param {{ signal?: AbortSignal }} [options]
+ * @returns {() => void} ends it, as `signal` does
+ */
+export function onSessionChange(callback: (session: Session) => void, { signal }?: {
+    signal?: AbortSignal;
+}): () => void;
+/**
+ * `fetch` for OneNote, through the bundle. Waits out a short "slow down" where the call may be repeated; repeats a GET once
+ * after a failure of the network. Other answers are returned, 404 too.
+ * @param {string | URL} path as Graph's documents write it, or an address at Graph or at the bundle
+ * @param {RequestInit} [init]
+ * @throws {BundleError} SignInRequired, PermissionMissing, SlowDown, or `unreachable`
+ */
+export function fetch(path: string | URL, init?: RequestInit): Promise<Response>;
+/** What a failed sign-in left in the address (`#error=…`), taken out of it; `access_denied` is the person's no. */
+export function signInError(): BundleError | null;
+/**
+ * the query of /api/auth/login
+ */
+export type SignInOptions = {
+    account?: "work" | "personal" | "any" | undefined;
+    /**
+     * permissions, separated by blanks
+     */
+    scope?: string | undefined;
+    /**
+     * this page, if not given
+     */
+    returnTo?: string | URL | undefined;
+    flow?: "code" | "token" | undefined;
+    prompt?: "none" | "login" | "consent" | "select_account" | undefined;
+    login_hint?: string | undefined;
+    domain_hint?: string | undefined;
+};
+/**
+ * the answer of /api/auth/session; times are RFC 3339, UTC
+ */
+export type Session = {
+    signed_in: boolean;
+    account?: {
+        kind: "personal" | "work";
+        username: string;
+        name: string;
+    } | undefined;
+    scopes?: string[] | undefined;
+    expires_at?: string | undefined;
+    refreshed_at?: string | undefined;
+    health?: {
+        state: string;
+        reason: string | null;
+        reconnect_url: string | null;
+    } | undefined;
+    consent_url?: string | undefined;
+};
