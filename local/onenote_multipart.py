@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
 from local.notebooks import Library, Resource
 from local.onenote_rules import OneNoteError
@@ -22,7 +23,7 @@ async def document_of(request: web.Request, library: Library) -> str:
     """The page's HTML; its parts are kept as resources of `library`. Raises OneNoteError 20001."""
     try:
         parts = await _parts(request)
-    except ValueError:
+    except (ValueError, HttpProcessingError):
         raise OneNoteError(400, "20001", "The multipart request can't be read.") from None
     presentation = parts.pop("presentation", None)
     if presentation is None:

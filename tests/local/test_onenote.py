@@ -279,7 +279,13 @@ async def test_a_page_can_come_in_parts_with_its_pictures_and_files(call: Call) 
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"--b\r\n\r\nx", b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n']
+    "body",
+    [
+        b"",
+        b"--b\r\n\r\nx",
+        b"--b\r\nno header\r\n--b--\r\n",
+        b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n',
+    ],
 )
 async def test_parts_without_a_presentation_are_refused(call: Call, body: bytes) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
