@@ -8,8 +8,11 @@ counts are the measured ones. Prices and quotas: "Azure Key Vault pricing", "Azu
 import json
 import sys
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from math import ceil
 from pathlib import Path
+
+from shared.schedule import PASS_LATEST, pass_every
 
 VAULT_WRITES_PER_S = 30.0
 VAULT_READS_PER_S = 400.0
@@ -31,7 +34,7 @@ class Counts:
     writes_per_sign_in: float = 3.0
     reads_per_sign_in: float = 2.0
     writes_per_renewal: float = 1.0
-    reads_per_renewal: float = 2.0
+    reads_per_renewal: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +86,13 @@ def day(sessions: int, counts: Counts, habits: Habits) -> Day:
     busy = (in_use * counts.writes_per_renewal + sign_ins * counts.writes_per_sign_in) / 86_400
     peak = even + busy * habits.peak_factor
     by_writes = ceil(peak / (VAULT_WRITES_PER_S * SWEEP_SHARE))
-    # An hourly pass lists twice, and may take a tenth of the reads: the rest is for people.
-    pages = sessions * SECRETS_PER_SESSION / SECRETS_PER_PAGE * 2
-    by_listing = ceil(pages / 3_600 / (VAULT_READS_PER_S * 0.1))
+    # Listing as seldom as ever may still take a tenth of the reads: the rest is for people.
+    secrets = sessions * SECRETS_PER_SESSION
+    pages = secrets / SECRETS_PER_PAGE
+    by_listing = ceil(pages / PASS_LATEST.total_seconds() / (VAULT_READS_PER_S * 0.1))
     vaults = max(1, by_writes, by_listing)
     runs = 288.0
-    passes = runs if pages / vaults < 240 else max(24.0, min(runs, 86_400 / (pages / vaults / 4)))
-    listings = pages * passes
+    listings = pages * min(runs, timedelta(days=1) / (pass_every(secrets // vaults) or timedelta(days=1) / runs))
     reads = (in_use + kept_alive) * counts.reads_per_renewal + sign_ins * counts.reads_per_sign_in + listings
     requests = active * habits.requests_per_active + sign_ins * 3
     gb_s = requests * habits.request_ms / 1000 / habits.at_once * INSTANCE_GB + runs * 60 * INSTANCE_GB

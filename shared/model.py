@@ -6,6 +6,7 @@ under way. All times are aware datetimes in UTC.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -139,6 +140,20 @@ class Entry:
     ref: SessionRef
     version: str
     marks: Marks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A whole vault, looked through once. `doubtful` and `foreign` are the store's own words, for its `repair_indexes`.
+
+    `secrets` is how many there were of every kind. `doubtful` names indexes that may not be right; `foreign` sessions that
+    another release wrote.
+    """
+
+    entries: Sequence[Entry]
+    secrets: int
+    doubtful: frozenset[str] = frozenset()
+    foreign: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ No request, response or SDK type crosses a port. Every call that leaves the proc
 own, and raises `Unavailable` (or a child of it) when that passes.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from shared.model import (
     Attempt,
     Entry,
     Grant,
+    Listing,
     Marks,
     NotesAnswer,
     NotesCall,
@@ -113,8 +114,8 @@ class SessionStore(Protocol):
     async def by_sid(self, sid_hash: str) -> Sequence[SessionRef]:
         """Sessions that the provider knows by that `sid`; may name some that have ended. Raises StoreUnavailable."""
 
-    def entries(self, vault: str) -> AsyncIterator[Entry]:
-        """Every session of a vault, page by page, without reading a value. Raises StoreUnavailable."""
+    async def listing(self, vault: str) -> Listing:
+        """Every session of a vault, without reading a value. Raises StoreUnavailable."""
 
     async def account_page(self, vault: str, page: str | None) -> tuple[Sequence[str], str | None]:
         """Hashes of accounts with an index in that vault, a page at a time, and the next page's opaque name.
@@ -125,8 +126,13 @@ class SessionStore(Protocol):
     async def purge(self, vault: str, deleted_before: datetime) -> int:
         """Remove for good what was deleted before that time; how many. Raises StoreUnavailable."""
 
-    async def repair_indexes(self, vault: str, entries: Collection[Entry], listed_at: datetime) -> int:
-        """Make the indexes agree with a listing that began at `listed_at`; how many were changed."""
+    async def repair_indexes(
+        self, vault: str, listing: Listing, listed_at: datetime, removed: Collection[Entry] = ()
+    ) -> int:
+        """Make the indexes agree with a listing that began at `listed_at`, less what was `removed` since.
+
+        How many were changed. An index that was written since is left alone. Raises StoreUnavailable.
+        """
 
     async def last_pass(self, vault: str) -> PassNote | None:
         """The note that `note_pass` left, one read; None where there is none. Raises StoreUnavailable."""

@@ -15,6 +15,13 @@ WARM = timedelta(hours=2)
 EARLY = timedelta(minutes=10)
 """A warm session is renewed this long before expiry at the latest: two runs of the default schedule."""
 
+PASS_LATEST = timedelta(minutes=90)
+"""A vault is listed whole this often at the least, however large it is.
+
+What the last listing showed is renewed in time between listings. What began, or came into use again, elsewhere since is
+found so much later at most: a first click may then wait for a renewal, and no grant comes near the end of its life.
+"""
+
 SEEN_STEP = timedelta(hours=1)
 """`seen_at` is written at most this often."""
 
@@ -59,13 +66,13 @@ def after_failure(marks: Marks, *, now: datetime, name: str) -> datetime:
 
 
 def pass_every(secrets: int) -> timedelta:
-    """How often a vault with so many secrets may be listed whole: for 1 % of its read quota, and hourly at least.
+    """How often a vault with so many secrets is listed whole: for half a percent of its reads, but at the least so often.
 
-    A page has 25 secrets and a pass lists twice; a vault allows 400 reads a second ("Azure Key Vault service limits").
+    A page has 25 secrets; a vault allows 400 reads a second ("Azure Key Vault service limits").
     """
-    every = timedelta(seconds=secrets / 25 * 2 / (400 * 0.01))
+    every = timedelta(seconds=secrets / 25 / (400 * 0.005))
     # Runs come minutes apart, so seconds are no reason to skip one.
-    return min(timedelta(hours=1), every) if every > timedelta(minutes=1) else timedelta(0)
+    return min(PASS_LATEST, every) if every > timedelta(minutes=1) else timedelta(0)
 
 
 def over(marks: Marks, *, now: datetime, policy: Policy) -> str | None:

@@ -12,7 +12,7 @@ from local.bench.provider import TENANT
 from local.secret_store import SecretStore, Version
 from shared import schedule
 from shared.adapters import record_format
-from shared.adapters.key_vault import index_fingerprint
+from shared.adapters.vault_indexes import index_fingerprint
 from shared.model import Account, AccountKind, Grant, Health, Marks, Record, digest
 from shared.schedule import Policy
 

@@ -6,20 +6,22 @@ meet; `repair_indexes` makes it good from the sessions' tags.
 
 import asyncio
 import json
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from azure.keyvault.secrets.aio import SecretClient
 
 from shared import log
 from shared.adapters import record_format
+from shared.adapters.vault_indexes import ACCOUNT, SID, IndexCheck, index_fingerprint, indexes_of
 from shared.adapters.vault_secrets import Secret, VaultSecrets
 from shared.errors import BundleError, RecordTooNew, SessionEnded, SessionUnknown, StoreUnavailable
-from shared.model import Entry, Marks, PassNote, Record, SessionRef, Stored, digest
+from shared.model import Entry, Listing, Marks, PassNote, Record, SessionRef, Stored
 
 _LISTED = "last-listing"
-_SESSION, _ACCOUNT, _SID = "s-", "a-", "f-"
+_SESSION = "s-"
 _CONTENT_TYPE = "application/vnd.onenote-auth+json"
 _INDEX_MOST = 300
 """Names in one index: 20 kB of the 25 that a secret's value may have."""
@@ -45,7 +47,7 @@ class KeyVaultStore:
 
     async def create(self, ref: SessionRef, record: Record) -> Stored:
         stored = await self.replace(ref, record)
-        await asyncio.gather(*(self._index(ref, name) for name in _indexes_of(record.marks)))
+        await asyncio.gather(*(self._index(ref, name) for name in indexes_of(record.marks)))
         return stored
 
     async def load(self, ref: SessionRef) -> Stored:
@@ -69,26 +71,36 @@ class KeyVaultStore:
             await vault.delete(ref.name, "delete session")
 
     async def by_account(self, account_hash: str) -> Sequence[SessionRef]:
-        return await self._look_up(_ACCOUNT + account_hash)
+        return await self._look_up(ACCOUNT + account_hash)
 
     async def by_sid(self, sid_hash: str) -> Sequence[SessionRef]:
-        return await self._look_up(_SID + sid_hash)
+        return await self._look_up(SID + sid_hash)
 
-    async def entries(self, vault: str) -> AsyncIterator[Entry]:
+    async def listing(self, vault: str) -> Listing:
+        entries: list[Entry] = []
+        foreign: set[str] = set()
+        check, secrets = IndexCheck(), 0
+        long_ago = time.time() - _EMPTY_FOR_S
         async for page in self._vaults[vault].pages("list sessions"):
+            secrets += len(page)
             for secret in page:
-                if not secret.name.startswith(_SESSION):
+                name = secret.name
+                if name.startswith((ACCOUNT, SID)):
+                    check.index(name, secret.tags, empty_for_long=(secret.updated or 0) < long_ago)
+                elif not name.startswith(_SESSION):
                     continue
-                marks = _marks(secret)
-                if marks is None:
-                    log.warning("session_not_readable", vault=vault, session=secret.name[:12])
-                    continue
-                # A listing names no version. The empty one means "the newest" when tags are changed.
-                yield Entry(ref=SessionRef(vault=vault, name=secret.name), version="", marks=marks)
+                elif marks := _marks(secret):
+                    # A listing names no version. The empty one means "the newest" when tags are changed.
+                    entries.append(Entry(ref=SessionRef(vault=vault, name=name), version="", marks=marks))
+                    check.session(name, marks)
+                else:
+                    foreign.add(name)
+                    log.warning("session_not_readable", vault=vault, session=name[:12])
+        return Listing(entries=entries, secrets=secrets, doubtful=check.doubtful, foreign=frozenset(foreign))
 
     async def account_page(self, vault: str, page: str | None) -> tuple[Sequence[str], str | None]:
         secrets, following = await self._vaults[vault].page(page, "list accounts")
-        return [s.name.removeprefix(_ACCOUNT) for s in secrets if s.name.startswith(_ACCOUNT)], following
+        return [s.name.removeprefix(ACCOUNT) for s in secrets if s.name.startswith(ACCOUNT)], following
 
     async def purge(self, vault: str, deleted_before: datetime) -> int:
         secrets, before = self._vaults[vault], deleted_before.timestamp()
@@ -96,50 +108,26 @@ class KeyVaultStore:
             secret.name
             async for page in secrets.deleted_pages("list deleted sessions")
             for secret in page
-            if secret.name.startswith((_SESSION, _ACCOUNT, _SID))
-            and (secret.deleted is None or secret.deleted <= before)
+            if secret.name.startswith((_SESSION, ACCOUNT, SID)) and (secret.deleted is None or secret.deleted <= before)
         ]
         queue = iter(names[:_PURGE_MOST])
         return sum(await asyncio.gather(*(self._purge(secrets, queue) for _ in range(_PURGE_AT_ONCE))))
 
-    async def repair_indexes(self, vault: str, entries: Collection[Entry], listed_at: datetime) -> int:
+    async def repair_indexes(
+        self, vault: str, listing: Listing, listed_at: datetime, removed: Collection[Entry] = ()
+    ) -> int:
+        doubtful = listing.doubtful.union(*(indexes_of(entry.marks) for entry in removed))
+        names: dict[str, set[str]] = {index: set() for index in doubtful}
+        gone = {entry.ref.name for entry in removed}
+        if names:
+            for entry in listing.entries:
+                for index in indexes_of(entry.marks):
+                    if index in names and entry.ref.name not in gone:
+                        names[index].add(entry.ref.name)
         secrets, listed_s = self._vaults[vault], int(listed_at.timestamp())
-        # A number an index while all is well; names are gathered only for those that are not.
-        sums: dict[str, int] = {}
-        for entry in entries:
-            for index in _indexes_of(entry.marks):
-                sums[index] = sums.get(index, 0) + _part(entry.ref.name)
-        doubtful: dict[str, tuple[str, int]] = {}
-        foreign: set[str] = set()
-        async for page in secrets.pages("list indexes"):
-            for secret in page:
-                name = secret.name
-                if name.startswith((_ACCOUNT, _SID)):
-                    of, updated = secret.tags.get("of", ""), listed_s if secret.updated is None else secret.updated
-                    if not (total := sums.pop(name, 0)) or of != f"{total:x}":
-                        doubtful[name] = (of, updated)
-                elif name.startswith(_SESSION) and _marks(secret) is None:
-                    foreign.add(name)
-        doubtful |= dict.fromkeys(sums, ("", 0))
-        names: dict[str, set[str]] = {name: set() for name in doubtful}
-        for entry in entries:
-            for index in _indexes_of(entry.marks):
-                if index in names:
-                    names[index].add(entry.ref.name)
         changed = 0
-        for name, (of, updated) in doubtful.items():
-            # An index written since the listing began may know sessions that the listing does not.
-            if updated >= listed_s - _JUST_WRITTEN_S:
-                continue
-            wanted = names[name]
-            if foreign and of:
-                # What a newer release wrote can't be read here, but signing out everywhere must still find it.
-                wanted = wanted | foreign.intersection(await self._read_index(secrets, name))
-            if of != index_fingerprint(wanted):
-                changed += await self._write_index(secrets, name, wanted)
-            elif not wanted and listed_s - updated > _EMPTY_FOR_S:
-                await secrets.delete(name, "delete index")
-                changed += 1
+        for index, wanted in names.items():
+            changed += await self._repair(secrets, index, wanted, listing.foreign, listed_s)
         return changed
 
     async def last_pass(self, vault: str) -> PassNote | None:
@@ -183,12 +171,32 @@ class KeyVaultStore:
         found = await asyncio.gather(*(one(vault, secrets) for vault, secrets in self._vaults.items()))
         return [ref for refs in found for ref in refs]
 
+    async def _repair(
+        self, secrets: VaultSecrets, name: str, wanted: Collection[str], foreign: frozenset[str], listed_s: int
+    ) -> bool:
+        try:
+            there = await secrets.get(name, "read index")
+        except SessionUnknown:
+            return bool(wanted) and await self._write_index(secrets, name, wanted)
+        updated = listed_s if there.updated is None else there.updated
+        # An index written since the listing began may know sessions that the listing does not.
+        if updated >= listed_s - _JUST_WRITTEN_S:
+            return False
+        if foreign:
+            # What another release wrote can't be read here, but signing out everywhere must still find it.
+            wanted = foreign.intersection(_names(there)).union(wanted)
+        if there.tags.get("of") != index_fingerprint(wanted):
+            return await self._write_index(secrets, name, wanted)
+        if not wanted and listed_s - updated > _EMPTY_FOR_S:
+            await secrets.delete(name, "delete index")
+            return True
+        return False
+
     async def _read_index(self, secrets: VaultSecrets, name: str) -> list[str]:
         try:
-            names = json.loads((await secrets.get(name, "read index")).value)
-        except (SessionUnknown, ValueError):
+            return _names(await secrets.get(name, "read index"))
+        except SessionUnknown:
             return []
-        return [n for n in names if isinstance(n, str) and n.startswith(_SESSION)] if isinstance(names, list) else []
 
     async def _write_index(self, secrets: VaultSecrets, name: str, names: Collection[str]) -> bool:
         value = json.dumps(sorted(names)[-_INDEX_MOST:])
@@ -218,15 +226,10 @@ def _marks(secret: Secret) -> Marks | None:
         return None
 
 
-def _indexes_of(marks: Marks) -> tuple[str, ...]:
-    account = _ACCOUNT + marks.account_hash
-    return (account, _SID + marks.sid_hash) if marks.sid_hash else (account,)
-
-
-def _part(name: str) -> int:
-    return int(digest(name)[:24], 16)
-
-
-def index_fingerprint(names: Collection[str]) -> str:
-    """The same for the same names in any order, and computed one name at a time."""
-    return f"{sum(map(_part, names)):x}"
+def _names(index: Secret) -> list[str]:
+    """What an index holds; nothing where somebody spoilt it."""
+    try:
+        names = json.loads(index.value)
+    except ValueError:
+        return []
+    return [n for n in names if isinstance(n, str) and n.startswith(_SESSION)] if isinstance(names, list) else []

@@ -90,7 +90,7 @@ class Accounts:
         deadline = loop.time() + _REVOKE_FOR_S
         ended = 0
         for vault in self._store.vaults:
-            refs = [entry.ref async for entry in self._store.entries(vault)]
+            refs = [entry.ref for entry in (await self._store.listing(vault)).entries]
             for some in batched(refs, _REVOKE_AT_ONCE, strict=False):
                 if loop.time() > deadline:
                     return ended, False

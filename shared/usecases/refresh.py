@@ -8,7 +8,7 @@ this very grant changes the session's state.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared import log, schedule
@@ -23,7 +23,7 @@ from shared.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from shared.model import Flow, Grant, Health, SessionRef, Stored, refreshed_after
+from shared.model import Flow, Grant, Health, Marks, SessionRef, Stored, refreshed_after
 from shared.ports import Clock, Identity, ProviderRefused, SessionStore
 from shared.schedule import Policy
 from shared.usecases.claims import Claims
@@ -32,6 +32,15 @@ from shared.verdicts import MENDS, Verdict, Who, judge
 
 MARGIN_S = 120
 """An access token with less life than this is renewed before use, unless the caller asks for more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """What came of a session that was due: its marks now, and whether it was renewed for this."""
+
+    marks: Marks
+    done: bool
+
 
 type Enough = Callable[[Stored], bool]
 
@@ -101,15 +110,15 @@ class Engine:
         except (SessionUnknown, SessionEnded):
             self._sessions.end(stored.ref)
 
-    async def renew_due(self, ref: SessionRef, due_at: datetime) -> bool:
-        """Renew for the timer; False when somebody else has by now. Raises as `usable` does."""
+    async def renew_due(self, ref: SessionRef, due_at: datetime) -> Renewal:
+        """Renew for the timer, unless somebody else has by now. Raises as `usable` does."""
         before = await self._sessions.newest(ref)
         if before.record.marks.due_at > due_at:
-            return False
+            return Renewal(marks=before.record.marks, done=False)
         after = await self._renewed(
             before, lambda s: s.record.refreshed_at > before.record.refreshed_at, just_read=before
         )
-        return after.record.refreshed_at > before.record.refreshed_at
+        return Renewal(marks=after.record.marks, done=after.record.refreshed_at > before.record.refreshed_at)
 
     async def between_renewals(self, ref: SessionRef, act: Callable[[], Coroutine[None, None, Stored]]) -> Stored:
         """Let `act` replace the record while no renewal of this session runs here.

@@ -22,7 +22,7 @@ from shared.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from shared.model import Entry, Flow, Health, PassNote
+from shared.model import Entry, Flow, Health, Listing, PassNote
 from shared.ports import Clock, KeyRing, SessionStore
 from shared.schedule import Policy
 from shared.usecases.pace import Pace
@@ -37,14 +37,23 @@ PURGE_AFTER = timedelta(seconds=60)
 
 _AT_ONCE = 16
 _SETTLE_S = 20.0
-_PLANNED_FOR = timedelta(hours=1)
+_PLANNED_FOR = schedule.PASS_LATEST + timedelta(minutes=30)
+"""Longer than until the next listing, which may come a few runs late."""
+
 _PLANNED_MOST = 50_000
 _REFUSED_MOST = 20
 _CAUSES_MOST = 5
 _KEY_LIFETIME = timedelta(days=30)
 
-type _Work = Coroutine[object, object, None]
-type _Act = Callable[[Entry, Summary], _Work]
+type _Act = Callable[[Entry, Summary], Coroutine[object, object, Entry | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What this instance knows of a vault between two listings: every session that is due before `until`."""
+
+    until: datetime
+    entries: list[Entry]
 
 
 @dataclass(slots=True)
@@ -90,7 +99,7 @@ class Sweep:
         self._policy = policy
         self._running = asyncio.Lock()
         self._paces: dict[str, Pace] = {}
-        self._planned: dict[str, list[Entry]] = {}
+        self._plans: dict[str, _Plan] = {}
 
     async def run(self, *, past_due: bool = False) -> Summary:
         """One run over every vault, several vaults at the same time."""
@@ -109,37 +118,27 @@ class Sweep:
 
     async def _vault(self, vault: str, began: datetime, deadline: float, summary: Summary) -> None:
         if await self._listed_lately(vault, began):
-            planned = self._planned.get(vault, [])
-            due = [entry for entry in planned if self._is_due(entry, began)]
-            summary.due += len(due)
-            left = await self._each(vault, due, self._renew, deadline, summary)
-            self._planned[vault] = left + [entry for entry in planned if entry.marks.due_at > began]
+            if plan := self._plans.get(vault):
+                await self._renew_all(vault, plan, began, deadline, summary)
             await self._try(summary, self._purge(vault, began, summary))
             return
-        entries: list[Entry] = []
         try:
-            async for entry in self._store.entries(vault):
-                entries.append(entry)
+            listing = await self._store.listing(vault)
         except (StoreUnavailable, Misconfigured) as error:
             summary.add_failure(error.code, str(error))
             log.error("vault_not_listed", vault=vault, cause=str(error))
             return
-        over = [e for e in entries if schedule.over(e.marks, now=began, policy=self._policy)]
-        due = sorted((e for e in entries if self._is_due(e, began)), key=lambda e: e.marks.due_at)
-        summary.sessions += len(entries)
-        summary.due += len(due)
-        summary.kept += len(entries) - len(due) - len(over)
+        over = [e for e in listing.entries if schedule.over(e.marks, now=began, policy=self._policy)]
+        summary.sessions += len(listing.entries)
         await self._each(vault, over, self._remove, deadline, summary)
-        left = await self._each(vault, due, self._renew, deadline, summary)
-        self._planned[vault] = (
-            left + [e for e in entries if began < e.marks.due_at <= began + _PLANNED_FOR][:_PLANNED_MOST]
-        )
-        removed = {entry.ref for entry in over}
-        await self._try(summary, self._repair(vault, [e for e in entries if e.ref not in removed], began, summary))
+        plan = _Plan(until=began + _PLANNED_FOR, entries=[e for e in listing.entries if self._is_due_by(e, began)])
+        due, left = await self._renew_all(vault, plan, began, deadline, summary)
+        summary.kept += len(listing.entries) - due - len(over)
+        await self._try(summary, self._repair(vault, listing, over, began, summary))
         await self._try(summary, self._purge(vault, began, summary))
         if not left:
-            # Two indexes a session, in the same vault. What is left over is found by listing again.
-            await self._try(summary, self._store.note_pass(vault, PassNote(at=began, secrets=3 * len(entries))))
+            # What is left over is found by listing again.
+            await self._try(summary, self._store.note_pass(vault, PassNote(at=began, secrets=listing.secrets)))
 
     async def _listed_lately(self, vault: str, now: datetime) -> bool:
         """Whether any instance has listed the vault so lately that it is not worth the reads again."""
@@ -147,7 +146,30 @@ class Sweep:
             note = await self._store.last_pass(vault)
         except BundleError:
             return False
-        return note is not None and timedelta(0) <= now - note.at < schedule.pass_every(note.secrets)
+        if note is None:
+            return False
+        every = schedule.pass_every(note.secrets)
+        plan = self._plans.get(vault)
+        if plan is None or plan.until < now:
+            # Whoever listed is gone perhaps, and its plan with it: nobody may know what is due.
+            every /= 2
+        return timedelta(0) <= now - note.at < every
+
+    async def _renew_all(
+        self, vault: str, plan: _Plan, began: datetime, deadline: float, summary: Summary
+    ) -> tuple[int, int]:
+        """Renew what is due of a plan, the most urgent first, and plan anew: how many were due, how many are left."""
+        due = sorted((e for e in plan.entries if self._is_due(e, began)), key=lambda e: e.marks.due_at)
+        summary.due += len(due)
+        left, again = await self._each(vault, due, self._renew, deadline, summary)
+        later = [e for e in plan.entries if e.marks.due_at > began and not self._is_due(e, began)]
+        ahead = [*left, *sorted((*again, *later), key=lambda e: e.marks.due_at)]
+        entries = [e for e in ahead if e.marks.due_at <= plan.until][:_PLANNED_MOST]
+        self._plans[vault] = _Plan(until=plan.until, entries=entries)
+        return len(due), len(left)
+
+    def _is_due_by(self, entry: Entry, began: datetime) -> bool:
+        return entry.marks.due_at <= began + _PLANNED_FOR or self._is_due(entry, began)
 
     def _is_due(self, entry: Entry, now: datetime) -> bool:
         marks = entry.marks
@@ -160,9 +182,13 @@ class Sweep:
 
     async def _each(
         self, vault: str, entries: Iterable[Entry], act: _Act, deadline: float, summary: Summary
-    ) -> list[Entry]:
-        """Some at once, no faster than the vault's share of writes allows, until the time box is full; what is left."""
+    ) -> tuple[list[Entry], list[Entry]]:
+        """Some at once, no faster than the vault's share of writes allows, until the time box is full.
+
+        What is left, and what the others have become.
+        """
         left: list[Entry] = []
+        become: list[Entry] = []
         queue = iter(entries)
         loop = asyncio.get_running_loop()
         pace = self._paces.setdefault(vault, Pace())
@@ -175,7 +201,8 @@ class Sweep:
                     left.append(entry)
                     continue
                 await pace.turn()
-                await self._try(summary, act(entry, summary))
+                if now := await self._try(summary, act(entry, summary)):
+                    become.append(now)
                 if self._store.throttled(vault) > refused:
                     refused = self._store.throttled(vault)
                     pace.throttled()
@@ -184,43 +211,52 @@ class Sweep:
 
         await asyncio.gather(*(worker() for _ in range(_AT_ONCE)))
         summary.left_for_next_run += len(left)
-        return left
+        return left, become
 
-    async def _renew(self, entry: Entry, summary: Summary) -> None:
+    async def _renew(self, entry: Entry, summary: Summary) -> Entry | None:
+        """The session with the marks that it has now; None where the timer has nothing more to do with it."""
         if summary.failed[Misconfigured.code] >= _REFUSED_MOST and not summary.renewed:
             # It is the app that is refused: asking for everybody else would change nothing.
             summary.left_for_next_run += 1
-            return
+            return entry
         try:
-            renewed = await self._engine.renew_due(entry.ref, entry.marks.due_at)
+            renewal = await self._engine.renew_due(entry.ref, entry.marks.due_at)
         except ReauthRequired:
             summary.dead += 1
+            return None
         except (NotSignedIn, SessionUnknown, SessionEnded):
-            return
+            return None
+        except (StoreUnavailable, Misconfigured) as error:
+            summary.add_failure(error.code, str(error))
+            return entry
         except Unavailable as error:
             summary.add_failure(error.code, str(error))
-            if not isinstance(error, StoreUnavailable):
-                await self._back_off(entry)
-        else:
-            summary.renewed += 1 if renewed else 0
+            return await self._back_off(entry, summary)
+        summary.renewed += renewal.done
+        return replace(entry, marks=renewal.marks)
 
-    async def _back_off(self, entry: Entry) -> None:
+    async def _back_off(self, entry: Entry, summary: Summary) -> Entry | None:
         try:
             stored = await self._sessions.newest(entry.ref)
             marks = stored.record.marks
             failed = replace(marks, health=Health.RETRYING, failures=marks.failures + 1)
             due = schedule.after_failure(failed, now=self._clock.now(), name=entry.ref.name)
-            await self._store.annotate(entry.ref, stored.version, replace(failed, due_at=due))
+            marks = replace(failed, due_at=due)
+            await self._store.annotate(entry.ref, stored.version, marks)
         except (SessionUnknown, SessionEnded):
-            return  # signed out meanwhile
+            return None  # signed out meanwhile
+        except BundleError as error:
+            summary.add_failure(error.code, str(error))
+            return entry
+        return replace(entry, marks=marks)
 
     async def _remove(self, entry: Entry, summary: Summary) -> None:
         self._sessions.end(entry.ref)
         await self._store.delete(entry.ref)
         summary.removed += 1
 
-    async def _repair(self, vault: str, entries: list[Entry], began: datetime, summary: Summary) -> None:
-        summary.indexes_repaired += await self._store.repair_indexes(vault, entries, began)
+    async def _repair(self, vault: str, listing: Listing, over: list[Entry], began: datetime, summary: Summary) -> None:
+        summary.indexes_repaired += await self._store.repair_indexes(vault, listing, began, over)
 
     async def _purge(self, vault: str, began: datetime, summary: Summary) -> None:
         summary.purged += await self._store.purge(vault, began - PURGE_AFTER)
@@ -229,15 +265,16 @@ class Sweep:
         if await self._ring.rotate(older_than=now - _KEY_LIFETIME):
             log.event("cookie_key_rotated")
 
-    async def _try(self, summary: Summary, work: _Work) -> None:
+    async def _try[T](self, summary: Summary, work: Coroutine[object, object, T]) -> T | None:
         try:
-            await work
+            return await work
         except BundleError as error:
             summary.add_failure(error.code, str(error))
         except Exception as error:
             # A fault of ours with one session must not cost all the others their renewal.
             summary.add_failure(BundleError.code, type(error).__name__)
             log.error("sweep_step_broke", type=type(error).__name__)
+        return None
 
     def _report(self, summary: Summary, began: datetime, past_due: bool) -> None:
         log.event(

@@ -9,8 +9,9 @@ import pytest
 
 from local.faults import Fault
 from local.tls import LocalAuthority
+from shared.adapters.vault_indexes import indexes_of
 from shared.errors import StoreUnavailable
-from shared.model import Entry, SessionRef, digest
+from shared.model import Entry, Listing, SessionRef, digest
 from tests.contracts.subjects import LABELS, VaultSubject, vault_subject
 from tests.doubles.identity import work_account
 from tests.doubles.records import new_ref, record
@@ -27,8 +28,8 @@ async def subject(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) ->
         yield subject
 
 
-async def listed(subject: VaultSubject, vault: str = NORTH) -> list[Entry]:
-    return [entry async for entry in subject.store.entries(vault)]
+async def repaired(subject: VaultSubject) -> int:
+    return await subject.store.repair_indexes(NORTH, await subject.store.listing(NORTH), subject.now())
 
 
 async def test_indexes_hold_names_and_neither_tokens_nor_people(subject: VaultSubject) -> None:
@@ -56,7 +57,7 @@ async def test_a_sign_in_succeeds_when_its_index_can_not_be_written(
     subject.vaults[NORTH].faults.clear()
     assert await subject.store.by_account(ALEX) == []
     subject.advance(MINUTES_2)
-    assert await subject.store.repair_indexes(NORTH, await listed(subject), subject.now()) == 2
+    assert await repaired(subject) == 2
     assert await subject.store.by_account(ALEX) == [ref]
 
 
@@ -74,7 +75,7 @@ async def test_an_index_that_somebody_spoilt_names_nobody_and_is_repaired(subjec
     await subject.clients[NORTH].set_secret(INDEX, value)
     assert await subject.store.by_account(ALEX) == []
     subject.advance(MINUTES_2)
-    assert await subject.store.repair_indexes(NORTH, await listed(subject), subject.now()) == 1
+    assert await repaired(subject) == 1
     assert await subject.store.by_account(ALEX) == [ref]
 
 
@@ -85,15 +86,20 @@ async def test_an_index_never_outgrows_a_secret(subject: VaultSubject) -> None:
     refs = [SessionRef(vault=NORTH, name=f"s-{n:064x}") for n in range(500)]
     entries = [Entry(ref=ref, version="", marks=replace(marks, sid_hash=None)) for ref in refs]
     entries.append(Entry(ref=new_ref(NORTH), version="", marks=other))
-    assert await subject.store.repair_indexes(NORTH, entries, subject.now()) == 2
+    made_up = Listing(
+        entries=entries,
+        secrets=501,
+        doubtful=frozenset(index for entry in entries for index in indexes_of(entry.marks)),
+    )
+    assert await subject.store.repair_indexes(NORTH, made_up, subject.now()) == 2
     assert len(await subject.store.by_account(ALEX)) == 300
     assert len(await subject.store.by_account(digest("another"))) == 1
     await subject.store.create(new_ref(NORTH), record(subject.now()))
     assert len(await subject.store.by_account(ALEX)) == 300
     subject.advance(MINUTES_2)
-    await subject.store.repair_indexes(NORTH, entries, subject.now())
+    await subject.store.repair_indexes(NORTH, made_up, subject.now())
     subject.advance(MINUTES_2)
-    assert await subject.store.repair_indexes(NORTH, entries, subject.now()) == 0
+    assert await subject.store.repair_indexes(NORTH, made_up, subject.now()) == 0
 
 
 async def test_secrets_of_others_are_left_alone(subject: VaultSubject) -> None:
@@ -103,9 +109,10 @@ async def test_secrets_of_others_are_left_alone(subject: VaultSubject) -> None:
     await client.set_secret("old-one", "the operator's")
     vault.store.delete("old-one")
     subject.advance(MINUTES_2)
-    assert await listed(subject) == []
+    listing = await subject.store.listing(NORTH)
+    assert (listing.entries, listing.secrets) == ([], 1)
     assert await subject.store.purge(NORTH, subject.now()) == 0
-    assert await subject.store.repair_indexes(NORTH, [], subject.now()) == 0
+    assert await repaired(subject) == 0
     assert await subject.store.account_page(NORTH, None) == ([], None)
     assert vault.names() == ["app-credential"]
     assert vault.deleted_names() == ["old-one"]
@@ -130,6 +137,16 @@ async def test_signing_out_everywhere_is_not_quiet_about_a_vault_that_is_away(su
     subject.vaults[SOUTH].faults.add(Fault(action="status", status=503, times=None))
     with pytest.raises(StoreUnavailable):
         await subject.store.by_account(ALEX)
+
+
+async def test_sound_indexes_cost_no_read_beyond_the_listing(subject: VaultSubject) -> None:
+    """R-11: one look at the vault serves the timer for everything."""
+    for n in range(30):
+        await subject.store.create(new_ref(NORTH), record(subject.now(), account=work_account(f"p{n}", sid=f"s{n}")))
+    subject.advance(MINUTES_2)
+    before = subject.vaults[NORTH].reads
+    assert await repaired(subject) == 0
+    assert subject.vaults[NORTH].reads - before == 4  # 90 secrets, 25 a page
 
 
 async def test_looking_for_an_unknown_sid_costs_one_read_a_vault(subject: VaultSubject) -> None:

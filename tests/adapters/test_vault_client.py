@@ -27,12 +27,13 @@ from shared.adapters.key_vault import KeyVaultStore
 from shared.adapters.vault_client import sdk_errors
 from shared.adapters.vault_secrets import same_origin
 from shared.errors import BundleError, Misconfigured, SessionEnded, SessionUnknown, StoreUnavailable
-from shared.model import Entry
+from shared.model import Entry, Listing
 from tests.contracts.subjects import vault_clients
 from tests.doubles.clock import START
 from tests.doubles.records import new_ref, record
 
 NORTH = "north"
+DOUBTFUL = Listing(entries=(), secrets=0, doubtful=frozenset({"a-1"}))
 
 
 class World:
@@ -56,7 +57,7 @@ async def world(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> A
 
 
 async def listed(store: KeyVaultStore) -> list[Entry]:
-    return [entry async for entry in store.entries(NORTH)]
+    return list((await store.listing(NORTH)).entries)
 
 
 def sdk_exceptions() -> Iterator[type[Exception]]:
@@ -142,7 +143,7 @@ async def test_a_vault_that_stays_broken_is_unavailable_never_unknown(world: Wor
         world.store.account_page(NORTH, None),
         listed(world.store),
         world.store.purge(NORTH, START),
-        world.store.repair_indexes(NORTH, [], START),
+        world.store.repair_indexes(NORTH, DOUBTFUL, START),
     ]
     results = await asyncio.gather(*works, return_exceptions=True)
     assert [type(result) for result in results] == [StoreUnavailable] * len(works)
@@ -179,7 +180,7 @@ async def test_an_answer_of_an_unheard_of_shape_breaks_nothing(world: World, bod
         world.store.account_page(NORTH, None),
         listed(world.store),
         world.store.purge(NORTH, START),
-        world.store.repair_indexes(NORTH, [], START),
+        world.store.repair_indexes(NORTH, DOUBTFUL, START),
         return_exceptions=True,
     )
     assert not [r for r in results if isinstance(r, Exception) and not isinstance(r, StoreUnavailable)]
@@ -306,9 +307,7 @@ async def test_a_long_listing_may_take_longer_than_one_call(world: World, monkey
     monkeypatch.setattr(vault_client, "CALL_LIMIT_S", 0.5)
     slow = Fault(method="GET", path="^/(deleted)?secrets[?]", action="slow", delay_s=0.2, times=None)
     world.vault.faults.add(slow)
-    entries, _, purged = await asyncio.gather(
-        listed(world.store), world.store.repair_indexes(NORTH, [], START), world.store.purge(NORTH, datetime.now(UTC))
-    )
+    entries, purged = await asyncio.gather(listed(world.store), world.store.purge(NORTH, datetime.now(UTC)))
     assert len(entries) == 80
     assert purged == 78
 

@@ -86,10 +86,10 @@ class SessionStoreContract:
         await subject.put_raw(ref, value, tags)
         with pytest.raises(RecordTooNew):
             await subject.store.load(ref)
-        entries = await listed(subject, NORTH)
-        assert [entry.ref for entry in entries] == [known]
+        listing = await subject.store.listing(NORTH)
+        assert [entry.ref for entry in listing.entries] == [known]
         subject.advance(2 * MINUTE)
-        await subject.store.repair_indexes(NORTH, entries, subject.now())
+        await subject.store.repair_indexes(NORTH, listing, subject.now())
         await subject.store.purge(NORTH, subject.now())
         assert value in subject.values()
         with pytest.raises(RecordTooNew):
@@ -205,6 +205,12 @@ class SessionStoreContract:
 
     # Listings ----------------------------------------------------------------------------------------------
 
+    async def test_a_listing_counts_what_is_in_the_vault(self, subject: StoreSubject) -> None:
+        """R-11: the next one is due the later, the more there is: here two sessions, two indexes and one more."""
+        await many(subject, NORTH, 2)
+        await subject.store.create(new_ref(NORTH), record(subject.now(), account=personal_account(sid=None)))
+        assert (await subject.store.listing(NORTH)).secrets == 6
+
     @pytest.mark.parametrize("sessions", [0, 1, 26, 60])
     async def test_a_listing_names_every_session_of_its_vault_once(self, subject: StoreSubject, sessions: int) -> None:
         """Pages end at 25; indexes and the other vault's sessions are no sessions of this one."""
@@ -215,13 +221,10 @@ class SessionStoreContract:
         assert all(entry.marks == record(subject.now()).marks for entry in entries)
 
     async def test_a_session_that_ends_while_the_vault_is_listed_hides_no_other(self, subject: StoreSubject) -> None:
-        refs = await many(subject, NORTH, 60)
-        seen: list[SessionRef] = []
-        async for entry in subject.store.entries(NORTH):
-            seen.append(entry.ref)
-            if len(seen) == 1:
-                await subject.store.delete(entry.ref)
-        assert sorted(ref.name for ref in seen) == sorted(ref.name for ref in refs)
+        refs = sorted(await many(subject, NORTH, 60), key=lambda ref: ref.name)
+        entries, _ = await asyncio.gather(listed(subject, NORTH), subject.store.delete(refs[0]))
+        seen = sorted(entry.ref.name for entry in entries)
+        assert seen in ([ref.name for ref in refs], [ref.name for ref in refs[1:]])
 
     async def test_accounts_come_page_by_page_each_once(self, subject: StoreSubject) -> None:
         """R-18."""
@@ -275,16 +278,29 @@ class SessionStoreContract:
         subject.advance(2 * MINUTE)
         assert await repaired(subject, NORTH) == 0
 
+    async def test_what_was_removed_since_the_listing_leaves_its_indexes(self, subject: StoreSubject) -> None:
+        """R-11: the timer removes between its look at the vault and its repair."""
+        over, living = new_ref(NORTH), new_ref(NORTH)
+        for ref in (over, living):
+            await subject.store.create(ref, record(subject.now()))
+        subject.advance(2 * MINUTE)
+        listing = await subject.store.listing(NORTH)
+        removed = [entry for entry in listing.entries if entry.ref == over]
+        await subject.store.delete(over)
+        assert await subject.store.repair_indexes(NORTH, listing, subject.now(), removed) == 2
+        assert list(await subject.store.by_account(ALEX)) == [living]
+        assert list(await subject.store.by_sid(ALEX_SID)) == [living]
+
     async def test_an_index_written_since_the_listing_began_is_not_narrowed(self, subject: StoreSubject) -> None:
         """A sign-in during the timer's run is in the index and not in the listing."""
         await many(subject, NORTH, 3)
         subject.advance(5 * MINUTE)
-        listed_at, entries = subject.now(), await listed(subject, NORTH)
+        listed_at, listing = subject.now(), await subject.store.listing(NORTH)
         subject.advance(MINUTE)
         late = new_ref(NORTH)
         await subject.store.create(late, record(subject.now()))
         subject.advance(MINUTE)
-        await subject.store.repair_indexes(NORTH, entries, listed_at)
+        await subject.store.repair_indexes(NORTH, listing, listed_at)
         assert late in await subject.store.by_account(ALEX)
         assert late in await subject.store.by_sid(ALEX_SID)
 
@@ -314,7 +330,7 @@ class SessionStoreContract:
             assert await subject.store.last_pass(NORTH) == note
             subject.advance(timedelta(hours=1))
         assert await subject.store.last_pass(SOUTH) is None
-        assert [entry async for entry in subject.store.entries(NORTH)] == []
+        assert await listed(subject, NORTH) == []
         assert subject.store.throttled(NORTH) == 0
 
     async def test_an_empty_index_is_kept_for_days_then_removed(self, subject: StoreSubject) -> None:
@@ -373,11 +389,11 @@ async def many(subject: StoreSubject, vault: str, sessions: int) -> list[Session
 
 
 async def listed(subject: StoreSubject, vault: str) -> list[Entry]:
-    return [entry async for entry in subject.store.entries(vault)]
+    return list((await subject.store.listing(vault)).entries)
 
 
 async def repaired(subject: StoreSubject, vault: str) -> int:
-    return await subject.store.repair_indexes(vault, await listed(subject, vault), subject.now())
+    return await subject.store.repair_indexes(vault, await subject.store.listing(vault), subject.now())
 
 
 async def all_accounts(subject: StoreSubject, vault: str) -> tuple[list[str], int]:

@@ -9,13 +9,13 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.adapters import record_format
 from shared.errors import BadRequest, BundleError, RecordTooNew, SessionEnded, SessionUnknown
-from shared.model import Entry, Marks, PassNote, Record, RingKey, SessionRef, Stored, whole_second
+from shared.model import Entry, Listing, Marks, PassNote, Record, RingKey, SessionRef, Stored, whole_second
 from shared.ports import Clock
 
 _PAGE = 25
@@ -209,17 +209,19 @@ class MemoryStore(Switches):
         await self._before_each_vault("by_sid")
         return self._indexed(_SID + sid_hash)
 
-    async def entries(self, vault: str) -> AsyncIterator[Entry]:
-        last = ""
+    async def listing(self, vault: str) -> Listing:
+        entries: list[Entry] = []
+        last, secrets = "", 0
         while True:
-            await self.before("entries", vault)
+            await self.before("listing", vault)
             page = self._page(vault, last)
+            secrets += len(page)
             for name in page:
                 if name.startswith(_SESSION) and self._ours(vault, name):
                     marks = record_format.from_tags(self._vaults[vault][name].current.tags)
-                    yield Entry(ref=SessionRef(vault=vault, name=name), version="", marks=marks)
+                    entries.append(Entry(ref=SessionRef(vault=vault, name=name), version="", marks=marks))
             if len(page) < _PAGE:
-                return
+                return Listing(entries=entries, secrets=secrets)
             last = page[-1]
 
     async def account_page(self, vault: str, page: str | None) -> tuple[Sequence[str], str | None]:
@@ -243,10 +245,15 @@ class MemoryStore(Switches):
         self.afterwards("purge", vault)
         return len(gone)
 
-    async def repair_indexes(self, vault: str, entries: Collection[Entry], listed_at: datetime) -> int:
+    async def repair_indexes(
+        self, vault: str, listing: Listing, listed_at: datetime, removed: Collection[Entry] = ()
+    ) -> int:
         await self.before("repair_indexes", vault)
         wanted: dict[str, set[str]] = {}
-        for entry in entries:
+        gone = {entry.ref for entry in removed}
+        for entry in listing.entries:
+            if entry.ref in gone:
+                continue
             wanted.setdefault(_ACCOUNT + entry.marks.account_hash, set()).add(entry.ref.name)
             if entry.marks.sid_hash:
                 wanted.setdefault(_SID + entry.marks.sid_hash, set()).add(entry.ref.name)

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 
-from shared.model import Entry, Marks, PassNote, Record, SessionRef, Stored
+from shared.model import Entry, Listing, Marks, PassNote, Record, SessionRef, Stored
 from shared.ports import SessionStore
 
 
@@ -55,12 +55,8 @@ class WatchedStore:
     async def by_sid(self, sid_hash: str) -> Sequence[SessionRef]:
         return await self._watched("by_sid", lambda: self.inner.by_sid(sid_hash))
 
-    async def entries(self, vault: str) -> AsyncIterator[Entry]:
-        async def listed() -> list[Entry]:
-            return [entry async for entry in self.inner.entries(vault)]
-
-        for entry in await self._watched("entries", listed):
-            yield entry
+    async def listing(self, vault: str) -> Listing:
+        return await self._watched("listing", lambda: self.inner.listing(vault))
 
     async def account_page(self, vault: str, page: str | None) -> tuple[Sequence[str], str | None]:
         return await self._watched("account_page", lambda: self.inner.account_page(vault, page))
@@ -68,8 +64,12 @@ class WatchedStore:
     async def purge(self, vault: str, deleted_before: datetime) -> int:
         return await self._watched("purge", lambda: self.inner.purge(vault, deleted_before))
 
-    async def repair_indexes(self, vault: str, entries: Collection[Entry], listed_at: datetime) -> int:
-        return await self._watched("repair_indexes", lambda: self.inner.repair_indexes(vault, entries, listed_at))
+    async def repair_indexes(
+        self, vault: str, listing: Listing, listed_at: datetime, removed: Collection[Entry] = ()
+    ) -> int:
+        return await self._watched(
+            "repair_indexes", lambda: self.inner.repair_indexes(vault, listing, listed_at, removed)
+        )
 
     async def last_pass(self, vault: str) -> PassNote | None:
         return await self._watched("last_pass", lambda: self.inner.last_pass(vault))

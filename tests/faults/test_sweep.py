@@ -20,7 +20,6 @@ NOTHING_DONE = (
     Step(name="sweep tokens", service="provider", method="POST", path="/token$", work=True, first=False),
 )
 RENEWED = (
-    Step(name="sweep indexes listed", service="vault", method="GET", path=r"^/secrets\?", first=False, passes=1),
     Step(name="sweep deleted listed", service="vault", method="GET", path=r"^/deletedsecrets\?", first=False),
     Step(name="sweep pass noted", service="vault", method="PUT", path="/secrets/last-listing", first=False, work=True),
     Step(name="sweep key ring read", service="vault", method="GET", path="/secrets/key-ring", first=False),
@@ -35,6 +34,7 @@ REMOVED = (
 )
 PURGED = (Step(name="sweep purged", service="vault", method="DELETE", path=PURGE, first=False, work=True),)
 REPAIRED = (
+    Step(name="sweep index read", service="vault", method="GET", path="/secrets/a-", first=False),
     Step(name="sweep index repaired", service="vault", method="PUT", path="/secrets/a-", first=False, work=True),
 )
 ROTATED = (

@@ -133,12 +133,12 @@ def test_ratios_are_medians_of_the_rounds_own_ratios() -> None:
 
 
 def test_an_idle_day_is_told_apart_into_what_is_fixed_what_is_each_sessions_and_the_listings() -> None:
-    """In a vault of 100,000 the fixed calls are next to nothing, and the listings are hourly."""
+    """In a vault of 100,000 the fixed calls are next to nothing, and a listing comes every ninety minutes."""
     found, more = ratios(SECTIONS), counts(SECTIONS)
     assert found["vault_writes_per_idle_day"] == pytest.approx(1.0)
     assert more["vault_own_reads_per_idle_day"] == pytest.approx(2.001)
-    assert more["vault_listing_reads_per_idle_day"] == pytest.approx(24 * 3 / 25)
-    assert found["vault_reads_per_idle_day"] == pytest.approx(2.001 + 24 * 3 / 25)
+    assert more["vault_listing_reads_per_idle_day"] == pytest.approx(16 * 3 / 25)
+    assert found["vault_reads_per_idle_day"] == pytest.approx(2.001 + 16 * 3 / 25)
     assert more["provider_calls_per_idle_day"] == pytest.approx(1.0)
 
 

@@ -132,8 +132,8 @@ async def test_revoke_all_ends_everything_in_every_vault_and_says_when_it_is_don
     for n in range(80):
         await world.signed_in(work_account(f"p{n}"), vault="ab"[n % 2])
     assert await world.here.accounts.revoke_all() == (80, True)
-    assert [entry async for entry in world.memory.entries("a")] == []
-    assert [entry async for entry in world.memory.entries("b")] == []
+    assert (await world.memory.listing("a")).entries == []
+    assert (await world.memory.listing("b")).entries == []
 
 
 async def test_revoke_all_keeps_its_minute_and_is_called_again() -> None:

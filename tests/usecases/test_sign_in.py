@@ -58,7 +58,9 @@ async def failure(sign_in: SignIn, attempt: Attempt, code: str) -> str:
 
 
 async def living(world: World) -> list[Stored]:
-    return [await world.memory.load(e.ref) for v in world.memory.vaults async for e in world.memory.entries(v)]
+    return [
+        await world.memory.load(e.ref) for v in world.memory.vaults for e in (await world.memory.listing(v)).entries
+    ]
 
 
 # The main road ----------------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ async def test_several_vaults_are_swept() -> None:
     world = World(vaults=("a", "b"))
     sessions = [await world.signed_in(work_account(v), lives_s=0, vault=v, seen_ago=timedelta(days=3)) for v in "ab"]
     await asyncio.sleep(POLICY.keep_alive.total_seconds())
-    world.store.fail("entries", StoreUnavailable("HTTP 503"))
+    world.store.fail("listing", StoreUnavailable("HTTP 503"))
     summary = await world.here.sweep.run()
     assert (summary.renewed, summary.failed) == (1, {"store_unavailable": 1})
     assert sorted([await renewed(world, s) for s in sessions]) == [False, True]
