@@ -17,21 +17,17 @@ class Links:
 
     def __init__(self, theirs: Iterable[str], ours: str) -> None:
         hosts = "|".join(re.escape(address.removeprefix("https://")) for address in sorted(set(theirs)))
-        # Begins with text that is fixed, so that the search is fast; looks no further than an address is long.
-        self._link = re.compile(
-            rf"https://(?:{hosts})(?=/(?:v1\.0|beta)/[^\s\"<>?#\\]{{1,500}}?/onenote(?![\w-]))".encode()
-        )
+        # Looks no further than an address is long.
+        rest = rf"(?:{hosts})(?=/(?:v1\.0|beta)/[^\s\"<>?#\\]{{1,500}}?/onenote(?![\w-]))"
+        # Both begin with text that is fixed, so that the search is fast; hence the look back stands behind it.
+        self._link = re.compile(rf"https://{rest}".encode())
+        self._in_json = re.compile(rf'"https://(?<!\\"https://){rest}'.encode())
         self._ours = ours.encode()
+        self._ours_in_json = b'"' + self._ours.replace(b"\\", rb"\\")
 
     def in_json(self, body: bytes) -> bytes:
         """Where a string begins with a link: `@odata.nextLink`, `self`, `contentUrl` and whatever may be added."""
-
-        def led_back(found: re.Match[bytes]) -> bytes:
-            at = found.start()
-            begins = body[at - 1 : at] == b'"' and body[at - 2 : at - 1] != b"\\"
-            return self._ours if begins else found[0]
-
-        return self._link.sub(led_back, body)
+        return self._in_json.sub(self._ours_in_json, body)
 
     def in_html(self, body: bytes) -> bytes:
         """Where an attribute's value begins with a link: `src`, `data-fullres-src`, `data`, each of a `srcset`."""

@@ -7,7 +7,9 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -78,19 +80,24 @@ class _Client(asyncio.Protocol):
             self._transport.close()
 
 
-async def load(url: str, *, seconds: float, pid: int | None = None, cookie: str = "", connections: int = 16) -> Load:
-    """Ask `url` (http) over and over; the answers must be 200 with a Content-Length. Raises WrongAnswer."""
+async def load(
+    url: str, *, seconds: float, pid: int | None = None, cookies: Sequence[str] = ("",), connections: int = 16
+) -> Load:
+    """Ask `url` (http) over and over; the answers must be 200 with a Content-Length. Raises WrongAnswer.
+
+    Each connection sends one of the `cookies`, as far as they go round.
+    """
     parts = urlsplit(url)
     headers = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: application/json\r\n"
-    request = (headers + (f"Cookie: {cookie}\r\n" if cookie else "") + "\r\n").encode()
+    requests = [(headers + (f"Cookie: {cookie}\r\n" if cookie else "") + "\r\n").encode() for cookie in cookies]
     loop = asyncio.get_running_loop()
     took: list[float] = []
     cpu_before = cpu_s(pid)
     began = time.perf_counter()
     done: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
-    for one in done:
+    for one, request in zip(done, cycle(requests), strict=False):
         await loop.create_connection(
-            lambda one=one: _Client(request, began + seconds, took, one),  # type: ignore[misc]
+            lambda one=one, request=request: _Client(request, began + seconds, took, one),  # type: ignore[misc]
             parts.hostname or "",
             parts.port or 80,
         )

@@ -41,7 +41,7 @@ async def graph(call: Call) -> Answer:
         batch = read_batch(version, body, GRAPH_HEADERS)
     read = await call.session()
     ref, just_made = read.ref, call.cookies.just_made(read)
-    headers = tuple((name, call.req.headers[name]) for name in GRAPH_HEADERS if name in call.req.headers)
+    headers = tuple((name, call.req.headers[name]) for name in call.req.headers if name in GRAPH_HEADERS)
     if batch:
         stored, given = await call.parts.notes.send_batch(ref, batch, headers, just_made=just_made)
         answer = batch_passed_on(call, stored, batch, given)
