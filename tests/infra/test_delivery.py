@@ -1,0 +1,110 @@
+"""The workflow keeps to its rules, and the document about delivery says what is true."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.scale import FUNCTION_DOLLARS_PER_GB_S, INSTANCE_GB, Counts, Habits, day
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / ".github" / "workflows" / "deploy.yml"
+TEXT = FILE.read_text(encoding="utf-8")
+# YAML 1.1 reads the key `on` as true.
+WORKFLOW: dict[Any, Any] = yaml.safe_load(TEXT)
+JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
+STEPS = [(name, step) for name, job in JOBS.items() for step in job["steps"]]
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+
+
+def test_it_has_only_keys_that_a_workflow_can_have() -> None:
+    """ "Workflow syntax for GitHub Actions": a misspelt key would be refused at GitHub, or not heeded."""
+    assert set(WORKFLOW) == {"name", True, "permissions", "jobs"}
+    assert set(WORKFLOW[True]) == {"pull_request", "push", "workflow_dispatch"}
+    known = {"runs-on", "timeout-minutes", "steps", "needs", "if", "environment", "concurrency", "permissions", "env"}
+    assert all(set(job) <= known for job in JOBS.values())
+    assert all(
+        set(step) <= {"name", "uses", "with", "run"} and ("uses" in step) != ("run" in step) for _, step in STEPS
+    )
+
+
+def test_no_secret_is_stored_at_github() -> None:
+    """R-16: sign-in is by OIDC, and only the job that deploys can ask for a token."""
+    assert "secrets." not in TEXT
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    asking = [name for name, job in JOBS.items() if job.get("permissions", {}).get("id-token") == "write"]
+    assert asking == ["deploy"]
+    assert JOBS["deploy"]["permissions"] == {"contents": "read", "id-token": "write"}
+    assert not {"password", "creds", "client-secret"} & {key for _, step in STEPS for key in step.get("with", {})}
+
+
+def test_actions_are_pinned_to_a_commit_with_its_version_beside_it() -> None:
+    uses = re.findall(r"uses: (.*)$", TEXT, re.MULTILINE)
+    assert uses
+    assert [line for line in uses if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+def test_what_a_pull_request_holds_runs_without_rights_and_never_deploys() -> None:
+    deploy = JOBS["deploy"]
+    assert deploy["needs"] == "check"
+    assert deploy["if"] == "github.event_name != 'pull_request' && github.ref == 'refs/heads/main'"
+    assert deploy["environment"] == {"name": "production"}
+    assert deploy["concurrency"]["cancel-in-progress"] is False
+    checkouts = [step for _, step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_no_text_from_outside_becomes_a_command() -> None:
+    """An input or a variable reaches a shell through the environment, never by being pasted into the script."""
+    assert [step for _, step in STEPS if "${{" in step.get("run", "")] == []
+
+
+def test_every_job_ends_some_time_and_checks_as_people_do() -> None:
+    assert all(job["timeout-minutes"] <= 60 for job in JOBS.values())
+    assert any(step.get("run") == ".ci/run" for name, step in STEPS if name == "check")
+    commands = [step["run"] for name, step in STEPS if name == "deploy" and "run" in step]
+    assert [command.split("\n")[0].split(" --")[0] for command in commands[-3:-1]] == ["azd provision", "azd deploy"]
+
+
+def test_the_document_names_every_variable_of_the_workflow() -> None:
+    named = set(re.findall(r"vars\.(\w+)", TEXT))
+    assert named == set(JOBS["deploy"]["env"])
+    assert all(f"`{name}`" in DEPLOY for name in named)
+    assert "subject" in DEPLOY
+    assert ":environment:production" in DEPLOY
+
+
+def cost(row: str) -> list[str]:
+    return [cell.strip() for cell in re.findall(rf"^\| {row}[^|]*\|([^|]*)\|([^|]*)\|$", DEPLOY, re.MULTILINE)[0]]
+
+
+def test_the_months_cost_what_the_model_says() -> None:
+    """Functions and Key Vault; the other rows are assumptions and say so."""
+    busy = day(10_000, Counts(), Habits())
+    idle_gb_s = 30 * 288 * INSTANCE_GB  # a run every five minutes, a second each
+    assert cost("Functions") == [f"{idle_gb_s * FUNCTION_DOLLARS_PER_GB_S:.2f}", f"{30 * busy.function_dollars:.0f}"]
+    assert cost("Key Vault")[1] == f"{30 * busy.vault_dollars:.0f}"
+
+
+def test_the_alerts_cost_is_of_so_many_rules() -> None:
+    text = (ROOT / "infra" / "modules" / "alerts.bicep").read_text(encoding="utf-8")
+    often, seldom = (len(re.findall(rf"^ +every: '{every}'$", text, re.MULTILINE)) for every in ("PT5M", "PT15M"))
+    assert f"{often + seldom} rules" in DEPLOY
+    assert cost("Alerts") == [f"{often * 1.5 + seldom * 0.5:.0f}"] * 2
+
+
+@pytest.mark.parametrize("hook", ["before_provision.py", "after_provision.py"])
+def test_the_document_names_the_hooks(hook: str) -> None:
+    assert (ROOT / "infra" / "hooks" / hook).exists()
+    assert f"infra/hooks/{hook}" in DEPLOY
+
+
+def test_what_has_not_been_run_is_said() -> None:
+    rows = re.findall(
+        r"^\| ([^|]+) \| ([^|]+) \|$", DEPLOY.split("## What has been run against Azure")[1], re.MULTILINE
+    )
+    assert len(rows) > 5
+    assert all(state.startswith("not yet") for step, state in rows if step not in ("step", "---"))
