@@ -9,6 +9,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError
@@ -49,7 +50,11 @@ class VaultProbe:
         asked = time.time()
         try:
             listed = await self._ask("GET", "/secrets?maxresults=1")
-            finding = self._wall(listed) or self._strange(listed) or self._judge(await self._permissions(listed))
+            finding = self._wall(listed) or self._strange(listed)
+            if finding is None:
+                answers = await self._permissions(listed)
+                # What lies on the way may let a listing through and nothing else.
+                finding = next(filter(None, map(self._strange, answers.values())), None) or self._judge(answers)
         except AzureError as error:
             return (
                 unreachable(
@@ -93,19 +98,16 @@ class VaultProbe:
                 "Put vault and app identity into one tenant; on a laptop: az login --tenant …, az account show.",
             )
         if status == 429:
-            return Finding(
-                check="vault",
-                of=self.of,
-                state=State.NOTE,
-                code="vault_throttled",
-                what="The vault is refusing calls for the moment.",
-                cause="More calls came than its quota takes.",
-                mend="Wait a minute. Often so: add a vault to TOKEN_VAULT_URLS.",
+            return self._note(
+                "vault_throttled",
+                "The vault is refusing calls for the moment.",
+                "More calls came than its quota takes.",
+                "Wait a minute. Often so: add a vault to TOKEN_VAULT_URLS.",
             )
         if status >= 500:
             cause = f"It answers HTTP {status}."
             return self._broken("vault_down", "The vault is out of order.", cause, "See Azure's status page, and wait.")
-        if status != 403 and not _speaks_key_vault(answer):
+        if not _speaks_key_vault(answer):
             return self._broken(
                 "not_a_vault",
                 f"What answers at {self._host} is no Key Vault.",
@@ -119,14 +121,18 @@ class VaultProbe:
         if not refused:
             unclear = [a for a, answer in answers.items() if answer.status_code >= 400 and answer.status_code != 404]
             if unclear:
-                return Finding(
-                    check="vault",
-                    of=self.of,
-                    state=State.NOTE,
-                    code="vault_unclear",
-                    what=f"The vault can be listed; whether the app may {_and(unclear)} it did not say.",
-                    cause=f"It answers HTTP {answers[unclear[0]].status_code}.",
-                    mend="Ask again in a minute.",
+                return self._note(
+                    "vault_unclear",
+                    f"The vault can be listed; whether the app may {_and(unclear)} it did not say.",
+                    f"It answers HTTP {answers[unclear[0]].status_code}.",
+                    "Ask again in a minute.",
+                )
+            if _keeps_the_deleted(answers["list"]):
+                return self._note(
+                    "vault_purge_protected",
+                    f"{self._host} has purge protection: tokens stay recoverable after people have signed out.",
+                    "It can't be switched off again.",
+                    "Make a vault without it, append it to TOKEN_VAULT_URLS, and drop this one when its sessions have ended.",
                 )
             return Finding(
                 check="vault", of=self.of, what=f"{self._host} lets the app list, read, write, delete and purge."
@@ -144,6 +150,9 @@ class VaultProbe:
     def _broken(self, code: str, what: str, cause: str, mend: str) -> Finding:
         return Finding(check="vault", of=self.of, state=State.BROKEN, code=code, what=what, cause=cause, mend=mend)
 
+    def _note(self, code: str, what: str, cause: str, mend: str) -> Finding:
+        return replace(self._broken(code, what, cause, mend), state=State.NOTE)
+
 
 def _and(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
@@ -159,6 +168,14 @@ def _body(answer: AsyncHttpResponse) -> dict[str, object]:
 
 def _speaks_key_vault(answer: AsyncHttpResponse) -> bool:
     return bool({"value", "error"} & set(_body(answer)))
+
+
+def _keeps_the_deleted(listed: AsyncHttpResponse) -> bool:
+    """Whether what a vault deletes can't be purged ("Key Vault soft-delete overview"); its first secret tells."""
+    match _body(listed).get("value"):
+        case [{"attributes": {"recoveryLevel": str(level)}}, *_]:
+            return "Purgeable" not in level
+    return False
 
 
 def _inner_code(answer: AsyncHttpResponse) -> str:
