@@ -87,7 +87,8 @@ class Stack:
         self._exits.push_async_callback(front.close)
         _say("certificates", f"throw-away authority in {services.authority.bundle}")
         self.public_url = front.url()
-        await services.start(self.public_url)
+        # What the app registration knows: with a proxy of somebody's in front, that one's address.
+        await services.start(self._options.settings.get("PUBLIC_BASE_URL", self.public_url))
         for name, url in services.urls().items():
             _say(name.replace("_", " "), url)
         clock = MovableClock()
