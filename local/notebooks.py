@@ -75,6 +75,16 @@ class Section:
 
 
 @dataclass(slots=True, kw_only=True)
+class Operation:
+    """Work that takes a while. It is done after so many questions; `made` is the path of what it made."""
+
+    id: str
+    made: str
+    begun: datetime
+    questions_left: int = 1
+
+
+@dataclass(slots=True, kw_only=True)
 class Notebook:
     id: str
     name: str
@@ -92,6 +102,7 @@ class Library:
         self.name = name
         self.notebooks: list[Notebook] = []
         self.resources: dict[str, Resource] = {}
+        self.operations: dict[str, Operation] = {}
         self._personal = personal
         self._ids = 0
         self._seed()
@@ -145,6 +156,25 @@ class Library:
         resource = Resource(self._new_id("resource"), content_type, data)
         self.resources[resource.id] = resource
         return resource
+
+    def copy_page(self, page: Page, section: Section) -> Operation:
+        return self._operation(f"pages/{self.add_page(section, page.title, page.body).id}")
+
+    def copy_section(self, section: Section, notebook: Notebook, name: str) -> Operation:
+        copy = self.add_section(notebook, name)
+        for page in section.pages:
+            self.add_page(copy, page.title, page.body)
+        return self._operation(f"sections/{copy.id}")
+
+    def operation(self, wanted: str) -> Operation:
+        if wanted not in self.operations:
+            raise not_found()
+        return self.operations[wanted]
+
+    def _operation(self, made: str) -> Operation:
+        operation = Operation(id=self._new_id("operation"), made=made, begun=datetime.now(UTC))
+        self.operations[operation.id] = operation
+        return operation
 
     def _new_id(self, kind: str) -> str:
         self._ids += 1

@@ -19,6 +19,7 @@ PAGE_MAX = 100
 _KNOWN = {"$top", "$skip", "$orderby", "$select", "$expand", "$count", "$filter"}
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _COMPARISON = re.compile(r"(?P<by>tolower\((?P<lower>\w+)\)|\w+) (?P<how>eq|ne) '(?P<text>(?:[^']|'')*)'")
+_TIME = re.compile(r"(?P<by>(?P<lower>)\w+DateTime) (?P<how>gt|ge|lt|le) (?P<text>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 _PART = re.compile(
     r"(?P<how>contains|startswith|endswith)\((?P<by>tolower\((?P<lower>\w+)\)|\w+),\s*'(?P<text>(?:[^']|'')*)'\)"
 )
@@ -28,6 +29,11 @@ _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "contains": lambda value, text: text in value,
     "startswith": str.startswith,
     "endswith": str.endswith,
+    # Of times, as they are written here: alike, so that their order is that of their texts.
+    "gt": str.__gt__,
+    "ge": str.__ge__,
+    "lt": str.__lt__,
+    "le": str.__le__,
 }
 
 
@@ -121,8 +127,9 @@ def _fits(row: Json, condition: str) -> bool:
     """One comparison; `and`, `or` and the rest of the language are not spoken here."""
     if not condition:
         return True
-    match = _COMPARISON.fullmatch(condition.strip()) or _PART.fullmatch(condition.strip())
+    condition = condition.strip()
+    match = _COMPARISON.fullmatch(condition) or _PART.fullmatch(condition) or _TIME.fullmatch(condition)
     value = row.get(match["lower"] or match["by"]) if match else None
     if match is None or not isinstance(value, str):
-        raise OneNoteError(400, "20108", "This $filter is not understood: one comparison of one text property.")
+        raise OneNoteError(400, "20108", "This $filter is not understood: one comparison of one text or time.")
     return _TESTS[match["how"]](value.lower() if match["lower"] else value, match["text"].replace("''", "'"))

@@ -20,6 +20,7 @@ from local import onenote_rules
 from local.faults import Faults
 from local.identity_provider import USERS, AccessToken
 from local.notebooks import Library
+from local.onenote_batch import batch_answer
 from local.onenote_limits import Switches
 from local.onenote_routes import Visit, answer
 from local.onenote_rules import OneNoteError
@@ -35,6 +36,7 @@ _PATH = re.compile(
     r"/onenote/(?P<rest>[^/].*?)/?",
     re.IGNORECASE,
 )
+_BATCH = re.compile(r"/(v1\.0|beta)/\$batch", re.IGNORECASE)
 _ID = re.compile(r"[0-9A-Za-z!-]{1,128}")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _SAFE = "/@'(),!:$"
@@ -42,7 +44,7 @@ _BEARER = (
     'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
     'client_id="00000003-0000-0000-c000-000000000000"'
 )
-_PAGE_BYTES_MAX = 4 << 20
+_MESSAGE_BYTES_MAX = 75 << 20
 
 
 class OneNote:
@@ -56,7 +58,7 @@ class OneNote:
         self._libraries: dict[str, Library] = {}
 
     def make_app(self) -> web.Application:
-        app = web.Application(middlewares=[self.faults.middleware, self._guard], client_max_size=_PAGE_BYTES_MAX)
+        app = web.Application(middlewares=[self.faults.middleware, self._guard], client_max_size=_MESSAGE_BYTES_MAX)
         app.router.add_route("*", "/{anywhere:.*}", self._serve)
         return app
 
@@ -93,6 +95,8 @@ class OneNote:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         token = self._token(request)
+        if request.method == "POST" and (batch := _BATCH.fullmatch(request.path)):
+            return await batch_answer(request, f"{self._url}/{batch[1].lower()}")
         switches = self.switches(token.username)
         with switches.call():
             match = _PATH.fullmatch(request.path)

@@ -10,7 +10,7 @@ from collections.abc import Set
 from datetime import UTC, datetime
 from typing import Any
 
-from local.notebooks import Library, Notebook, Page, Section
+from local.notebooks import Library, Notebook, Operation, Page, Section
 
 Json = dict[str, Any]
 
@@ -81,6 +81,20 @@ def page_json(base: str, library: Library, page: Page, expand: Set[str] = frozen
         shown["parentSection"] = section_json(base, library, page.section)
     if "parentNotebook" in expand:
         shown["parentNotebook"] = notebook_json(base, library, page.section.notebook)
+    return shown
+
+
+def operation_json(base: str, operation: Operation) -> Json:
+    """Resource type onenoteOperation."""
+    done = operation.questions_left <= 0
+    shown = {
+        "id": operation.id,
+        "status": "Completed" if done else "Running",
+        "createdDateTime": _time(operation.begun),
+        "lastActionDateTime": _time(operation.begun),
+    }
+    if done:
+        shown |= {"resourceId": operation.made.rpartition("/")[2], "resourceLocation": f"{base}/{operation.made}"}
     return shown
 
 

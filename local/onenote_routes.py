@@ -15,7 +15,8 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from local import odata, onenote_json, onenote_multipart, onenote_rules
-from local.notebooks import Library, Notebook, Page, Section
+from local.notebooks import Library, Notebook, Operation, Page, Section
+from local.onenote_files import file_answer
 from local.onenote_limits import Switches
 from local.onenote_rules import NOTEBOOK_NAME_MAX, SECTION_NAME_MAX, OneNoteError
 
@@ -101,8 +102,13 @@ async def answer(visit: Visit, kind: str, rest: list[str]) -> web.StreamResponse
             page.section.pages.remove(page)
             return web.Response(status=204)
         case ("GET", "resources", wanted, "$value" | "content"):
-            resource = library.resource(wanted)
-            return web.Response(body=resource.data, content_type=resource.content_type)
+            return file_answer(visit.request, library.resource(wanted))
+        case ("POST", "pages", wanted, copy) if copy.lower() == "copytosection":
+            return await _copy_page(visit, library.page(wanted))
+        case ("POST", "sections", wanted, copy) if copy.lower() == "copytonotebook":
+            return await _copy_section(visit, _open(library.section(wanted)))
+        case ("GET", "operations", wanted):
+            return _operation(visit, library.operation(wanted))
         case _:
             raise OneNoteError(400, "BadRequest", f"Resource not found for the segment '{[kind, *rest][-1][:100]}'.")
 
@@ -152,6 +158,30 @@ def _open(section: Section) -> Section:
     if section.locked:
         raise onenote_rules.section_locked()
     return section
+
+
+async def _copy_page(visit: Visit, page: Page) -> web.Response:
+    target = visit.library.section(str((await _json(visit.request)).get("id")))
+    _open(page.section)
+    return _begun(visit, visit.library.copy_page(page, _open(target)))
+
+
+async def _copy_section(visit: Visit, section: Section) -> web.Response:
+    given = await _json(visit.request)
+    notebook = visit.library.notebook(str(given.get("id")))
+    name = onenote_rules.check_name(given.get("renameAs", section.name), most=SECTION_NAME_MAX)
+    _check_unused(name, (other.name for other in notebook.sections))
+    return _begun(visit, visit.library.copy_section(section, notebook, name))
+
+
+def _begun(visit: Visit, operation: Operation) -> web.Response:
+    return web.Response(status=202, headers={"Operation-Location": f"{visit.base}/operations/{operation.id}"})
+
+
+def _operation(visit: Visit, operation: Operation) -> web.Response:
+    shown = onenote_json.operation_json(visit.base, operation)
+    operation.questions_left -= 1
+    return _one(visit, "operations/$entity", shown, visit.options())
 
 
 async def _create_notebook(visit: Visit) -> web.Response:

@@ -1,6 +1,6 @@
 """Owns the calls to Microsoft Graph. Knows no session and judges no answer."""
 
-import io
+from collections.abc import AsyncIterator
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ConnectionTimeoutError
 from yarl import URL
@@ -8,7 +8,7 @@ from yarl import URL
 from shared.errors import AnswerTooLarge, NotesTimedOut, NotesUnavailable
 from shared.model import NotesAnswer, NotesCall
 
-_LARGE = 1 << 16
+_PIECE = 1 << 16
 
 
 class GraphNotes:
@@ -26,6 +26,8 @@ class GraphNotes:
         if "range" in headers:
             # Of a compressed answer the range would be one of compressed bytes.
             headers["Accept-Encoding"] = "identity"
+        if call.body:
+            headers["Content-Length"] = str(len(call.body))
         try:
             async with self._http.request(
                 call.method,
@@ -62,6 +64,12 @@ class GraphNotes:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _payload(body: bytes) -> bytes | io.BytesIO | None:
-    """A large body goes out piece by piece, and a BytesIO shares the bytes that it is made of."""
-    return io.BytesIO(body) if len(body) > _LARGE else body or None
+def _payload(body: bytes) -> bytes | AsyncIterator[memoryview] | None:
+    """A large body goes out piece by piece, from where it lies: handed over whole, it would be copied."""
+    return _pieces(body) if len(body) > _PIECE else body or None
+
+
+async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
+    view = memoryview(body)
+    for start in range(0, len(view), _PIECE):
+        yield view[start : start + _PIECE]

@@ -1,6 +1,7 @@
 """Calls to Microsoft Graph: passed on byte for byte, whatever is answered is an answer (R-09)."""
 
 import gzip
+import tracemalloc
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,7 +11,7 @@ from multidict import CIMultiDict
 from local.faults import Fault, Faults
 from local.listen import Listener
 from shared.adapters.graph import GraphNotes
-from shared.errors import NotesUnavailable
+from shared.errors import AnswerTooLarge, NotesUnavailable
 from shared.model import NotesCall
 
 MOST = 4 << 20
@@ -146,3 +147,56 @@ async def test_a_write_whose_answer_was_lost_is_not_sent_again(graph: Graph, not
     with pytest.raises(NotesUnavailable):
         await notes.send(NotesCall(method="POST", target="v1.0/me/onenote/pages", body=b"<html/>"), "t")
     assert len(graph.requests) == 1
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_an_answer_over_the_limit_is_refused_and_no_more_of_it_is_read(
+    graph: Graph, notes: GraphNotes, chunked: bool
+) -> None:
+    """Packed small, as well: what counts is what it takes in memory."""
+    body = bytes(MOST + 1)
+    graph.body = gzip.compress(body) if chunked else body
+    graph.headers = [("Content-Encoding", "gzip")] if chunked else []
+    with pytest.raises(AnswerTooLarge):
+        await notes.send(NotesCall(method="GET", target="v1.0/me"), "t")
+    graph.headers, graph.body = [], bytes(MOST)
+    assert len((await notes.send(NotesCall(method="GET", target="v1.0/me"), "t")).body) == MOST
+
+
+async def test_a_large_body_is_sent_from_where_it_lies(listener: Listener, http: ClientSession) -> None:
+    """Never twice in memory."""
+    got = 0
+
+    async def count(request: web.Request) -> web.Response:
+        nonlocal got
+        async for chunk in request.content.iter_any():
+            got += len(chunk)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_route("*", "/{anything:.*}", count)
+    await listener.serve(app)
+    body = bytes(24 << 20)
+    tracemalloc.start()
+    try:
+        call = NotesCall(method="POST", target="v1.0/me/onenote/pages", body=body)
+        await GraphNotes(http, listener.url(), MOST).send(call, "t")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert got == len(body)
+    assert peak < len(body) / 2
+
+
+async def test_a_range_is_asked_of_what_is_not_packed(graph: Graph, notes: GraphNotes) -> None:
+    """RFC 9110 §14: a range of a packed answer would be one of packed bytes."""
+    call = NotesCall(method="GET", target="v1.0/me/onenote/resources/1/$value", headers=(("range", "bytes=0-1"),))
+    graph.status, graph.headers = 206, [("Content-Range", "bytes 0-1/9")]
+    answer = await notes.send(call, "t")
+    assert graph.requests[0][2]["Accept-Encoding"] == "identity"
+    assert (answer.status, answer.headers["content-range"]) == (206, "bytes 0-1/9")
+
+
+async def test_no_content_type_is_made_up(graph: Graph, notes: GraphNotes) -> None:
+    await notes.send(NotesCall(method="POST", target="v1.0/me/onenote/pages", body=b"x"), "t")
+    assert "Content-Type" not in graph.requests[0][2]

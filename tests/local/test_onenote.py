@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -291,6 +292,79 @@ async def test_parts_without_a_presentation_are_refused(call: Call, body: bytes)
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     reply = await call(f"{ME}/pages", method="POST", data=body, headers=headers)
     assert (reply.status, reply.code) == (400, "20001")
+
+
+async def test_a_copy_is_asked_for_until_it_is_done(call: Call) -> None:
+    """R-09: 202 and Operation-Location, then running, then completed with where the copy lies."""
+    page = (await call(f"{ME}/pages", {"$top": "1"})).json["value"][0]
+    notebook = (await call(f"{ME}/notebooks", {"$top": "1", "$skip": "3", "$expand": "sections"})).json["value"][0]
+    archive = notebook["sections"][1]
+    for path, body in (
+        (f"pages/{page['id']}/copyToSection", {"id": archive["id"]}),
+        (f"sections/{archive['id']}/copyToNotebook", {"id": notebook["id"], "renameAs": "Copied"}),
+    ):
+        begun = await call(f"{ME}/{path}", method="POST", json=body)
+        assert begun.status == 202
+        operation = begun.headers["Operation-Location"]
+        assert (await call(operation)).json["status"] == "Running"
+        done = (await call(operation)).json
+        assert done["status"] == "Completed"
+        copy = (await call(done["resourceLocation"])).json
+        assert (copy["id"], copy.get("title", "Copied")) == (done["resourceId"], copy.get("displayName", page["title"]))
+    assert (await call(f"{ME}/operations/0-UNKNOWN!1")).code == "20102"
+
+
+async def test_a_file_is_sent_whole_in_part_or_not_again(call: Call) -> None:
+    """RFC 9110 §13, §14."""
+    page = next(p for p in (await call(f"{ME}/pages", {"$top": "100"})).json["value"] if "picture" in p["title"])
+    content = (await call(page["contentUrl"])).body.decode()
+    link = re.findall(r' src="([^"]+)"', content)[0]
+    whole = await call(link)
+    tag = whole.headers["ETag"]
+    assert (await call(link, headers={"If-None-Match": tag})).status == 304
+    part = await call(link, headers={"Range": "bytes=2-5", "If-Range": tag})
+    assert (part.status, part.body) == (206, whole.body[2:6])
+    assert part.headers["Content-Range"] == f"bytes 2-5/{len(whole.body)}"
+    assert (await call(link, headers={"Range": "bytes=2-5", "If-Range": '"other"'})).body == whole.body
+    assert (await call(link, headers={"Range": f"bytes={len(whole.body)}-"})).status == 416
+
+
+async def test_calls_in_a_batch_are_answered_each(call: Call) -> None:
+    """What failed takes along what waited for it; what is no JSON is in base64."""
+    page = (await call(f"{ME}/pages", {"$top": "1"})).json["value"][0]
+    calls = [
+        {"id": "1", "method": "GET", "url": "/me/onenote/notebooks?$top=2"},
+        {"id": "2", "method": "GET", "url": "/me/onenote/pages/0-UNKNOWN!1"},
+        {"id": "3", "method": "GET", "url": "/me/onenote/notebooks", "dependsOn": ["2"]},
+        {"id": "4", "method": "GET", "url": f"/me/onenote/pages/{page['id']}/content"},
+        {
+            "id": "5",
+            "method": "POST",
+            "url": "/me/onenote/notebooks",
+            "headers": {"Content-Type": "application/json"},
+            "body": {"displayName": "From a batch"},
+        },
+    ]
+    reply = await call("/v1.0/$batch", method="POST", json={"requests": calls})
+    answers = {one["id"]: one for one in reply.json["responses"]}
+    assert {name: one["status"] for name, one in answers.items()} == {"1": 200, "2": 404, "3": 424, "4": 200, "5": 201}
+    assert len(answers["1"]["body"]["value"]) == 2
+    assert base64.b64decode(answers["4"]["body"]).startswith(b"<html")
+    wrong: list[dict[str, Any]] = [{}, {"requests": []}, {"requests": [{}]}, {"requests": calls * 5}]
+    for bad in wrong:
+        assert (await call("/v1.0/$batch", method="POST", json=bad)).status == 400
+
+
+async def test_pages_are_found_by_the_time_of_their_change(call: Call) -> None:
+    now = datetime.now(UTC)
+    new = await call(f"{ME}/pages", method="POST", data=b"<title>New</title>", headers={"Content-Type": "text/html"})
+    for how, since in (("ge", now - timedelta(days=1)), ("gt", now - timedelta(days=1))):
+        condition = f"lastModifiedDateTime {how} {since:%Y-%m-%dT%H:%M:%SZ}"
+        found = (await call(f"{ME}/pages", {"$filter": condition})).json["value"]
+        assert [page["id"] for page in found] == [new.json["id"]]
+    older = (await call(f"{ME}/pages", {"$filter": f"lastModifiedDateTime lt {now:%Y-%m-%dT%H:%M:%SZ}"})).json["value"]
+    assert older
+    assert new.json["id"] not in {page["id"] for page in older}
 
 
 @pytest.mark.parametrize(

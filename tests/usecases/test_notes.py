@@ -1,11 +1,21 @@
 """One OneNote call for a session: which paths pass, the token, one renewal, bounded waits (R-09, R-10, R-15)."""
 
 import asyncio
+import json
+from collections.abc import Awaitable
 
 import pytest
 
-from shared.errors import NotesUnavailable, NotSignedIn, ProviderUnavailable, ReauthRequired
-from shared.model import Flow, Health, NotesCall
+from shared.errors import (
+    NotesTimedOut,
+    NotesUnavailable,
+    NotSignedIn,
+    ProviderUnavailable,
+    ReauthRequired,
+    TooManyCalls,
+)
+from shared.model import Flow, Health, NotesAnswer, NotesCall
+from shared.onenote_batch import Batch, read_batch
 from tests.doubles.identity import work_account
 from tests.doubles.notes import answer, graph_error
 from tests.usecases.world import World
@@ -93,6 +103,7 @@ async def test_a_claims_challenge_asks_for_a_sign_in(world: World) -> None:
     with pytest.raises(ReauthRequired) as caught:
         await world.here.notes.send(session.ref, FIVE)
     assert caught.value.reason == "claims_required"
+    assert caught.value.claims == '{"access_token":{}}'  # for the link to the sign-in
     assert len(world.notes.sent) == 1
     marks = (await world.here.sessions.newest(session.ref)).record.marks
     assert (marks.health, marks.reason) == (Health.REAUTH_REQUIRED, "claims_required")
@@ -126,7 +137,12 @@ async def test_a_short_wait_that_onenote_asks_for_is_taken_once_for_a_get(world:
 
 @pytest.mark.parametrize(
     ("call", "headers"),
-    [(FIVE, {"retry_after": "60"}), (PAGE, {"retry_after": "1"}), (PAGE, {})],
+    [
+        (FIVE, {"retry_after": "60"}),
+        (FIVE, {"retry_after": "Wed, 21 Oct 2099 07:28:00 GMT"}),
+        (PAGE, {"retry_after": "1"}),
+        (PAGE, {}),
+    ],
 )
 async def test_a_long_wait_or_a_write_is_left_to_the_caller(
     world: World, call: NotesCall, headers: dict[str, str]
@@ -173,6 +189,56 @@ async def test_never_more_than_five_calls_at_once_for_one_user(world: World) -> 
     assert of_account[one.record.grant.access_token] <= 5
 
 
+async def test_who_waits_ten_seconds_for_a_place_is_told_to_slow_down(world: World) -> None:
+    """R-15: a bounded wait; nothing of it was sent, so anything may be repeated."""
+    session = await world.signed_in()
+    world.notes.latency_s = 60.0
+    crowd = [asyncio.create_task(world.here.notes.send(session.ref, PAGE)) for _ in range(5)]
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(TooManyCalls) as refused:
+        await world.here.notes.send(session.ref, PAGE)
+    assert loop.time() - began == pytest.approx(10)
+    assert refused.value.retry_after_s
+    assert len(world.notes.sent) == 5
+    await asyncio.gather(*crowd)
+    assert (await world.here.notes.send(session.ref, PAGE))[1].status == 200
+
+
+async def test_a_call_ends_in_time_whatever_graph_does(world: World) -> None:
+    """R-15: the platform hangs up after 230 s, and tells no function."""
+    session = await world.signed_in()
+    world.notes.latency_s = 1_000.0
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(NotesTimedOut):
+        await world.here.notes.send(session.ref, PAGE)
+    assert loop.time() - began < 200
+    world.notes.latency_s = 0.0
+    assert (await world.here.notes.send(session.ref, PAGE))[1].status == 200
+
+
+async def test_the_batch_of_a_crowd_waits_its_turn_and_holds_as_many_places_as_it_has_calls(world: World) -> None:
+    """OneNote's limit, where Graph does a batch's calls side by side."""
+    session = await world.signed_in()
+    world.notes.latency_s = 1.0
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def ends(work: Awaitable[object]) -> float:
+        await work
+        return loop.time() - began
+
+    notes, batch = world.here.notes, batch_of("1", "2", "3", "4", "5", "6", "7")
+    times = await asyncio.gather(
+        ends(notes.send(session.ref, PAGE)),
+        ends(notes.send_batch(session.ref, batch)),
+        ends(notes.send(session.ref, PAGE)),
+    )
+    assert times == pytest.approx([1.0, 2.0, 3.0])
+
+
 async def test_a_failed_call_gives_its_place_back(world: World) -> None:
     """Otherwise five failures would lock a user out."""
     session = await world.signed_in()
@@ -182,6 +248,74 @@ async def test_a_failed_call_gives_its_place_back(world: World) -> None:
             await world.here.notes.send(session.ref, FIVE)
     async with asyncio.timeout(1):
         assert (await world.here.notes.send(session.ref, FIVE))[1] == answer(200, {"value": []})
+
+
+# Batches ----------------------------------------------------------------------------------------------------
+
+
+def batch_of(*names: str) -> Batch:
+    calls = [{"id": name, "method": "POST", "url": "/me/onenote/pages", "body": name} for name in names]
+    return read_batch("v1.0", json.dumps({"requests": calls}).encode(), ())
+
+
+def answers(**statuses: int | tuple[int, str, str]) -> NotesAnswer:
+    shown = []
+    for name, given in statuses.items():
+        status, code, challenge = given if isinstance(given, tuple) else (given, "", "")
+        body = {"error": {"code": code}} if code else {"made": name}
+        headers = {"WWW-Authenticate": challenge} if challenge else {}
+        shown.append({"id": name, "status": status, "headers": headers, "body": body})
+    return answer(200, {"responses": shown})
+
+
+def ids(call: NotesCall) -> list[str]:
+    return [one["id"] for one in json.loads(call.body)["requests"]]
+
+
+REFUSED = (401, "InvalidAuthenticationToken", "")
+
+
+async def test_of_a_batch_only_what_was_refused_for_its_token_goes_out_again(world: World) -> None:
+    """R-10: one renewal, and no page is made twice."""
+    session = await world.signed_in()
+    world.notes.answers = [answers(a=201, b=REFUSED, c=(401, "40001", "")), answers(b=201)]
+    stored, got = await world.here.notes.send_batch(session.ref, batch_of("a", "b", "c"))
+    assert [ids(sent.call) for sent in world.notes.sent] == [["a", "b", "c"], ["b"]]
+    assert {one["id"]: one["status"] for one in json.loads(got.body)["responses"]} == {"a": 201, "b": 201, "c": 401}
+    assert len(world.identity.refreshes) == 1
+    assert world.notes.sent[1].access_token == stored.record.grant.access_token
+
+
+async def test_what_a_batch_has_done_is_told_even_if_the_rest_fails(world: World) -> None:
+    """R-10: an answer that is lost makes people do it twice."""
+    session = await world.signed_in()
+    partly = answers(a=201, b=REFUSED)
+    world.notes.answers = [partly, NotesUnavailable("reset"), partly]
+    assert (await world.here.notes.send_batch(session.ref, batch_of("a", "b")))[1] == partly
+    world.identity.always = ProviderUnavailable("HTTP 500")
+    assert (await world.here.notes.send_batch(session.ref, batch_of("a", "b")))[1] == partly
+
+
+async def test_a_challenge_inside_a_batch_marks_the_session_and_hands_the_rest_on(world: World) -> None:
+    """R-10, R-13."""
+    session = await world.signed_in()
+    challenge = 'Bearer error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="'
+    given = answers(a=201, b=(401, "InvalidAuthenticationToken", challenge))
+    world.notes.answers = [given]
+    assert (await world.here.notes.send_batch(session.ref, batch_of("a", "b")))[1] == given
+    assert len(world.notes.sent) == 1
+    marks = (await world.here.sessions.newest(session.ref)).record.marks
+    assert (marks.reason, marks.claims) == ("claims_required", '{"access_token":{}}')
+
+
+async def test_a_batch_that_is_refused_as_a_whole_is_sent_once_more(world: World) -> None:
+    """R-10."""
+    session = await world.signed_in()
+    world.notes.refuses.add(session.record.grant.access_token)
+    world.notes.usual = answers(a=201)
+    _, got = await world.here.notes.send_batch(session.ref, batch_of("a"))
+    assert got == answers(a=201)
+    assert len(world.notes.sent) == 2
 
 
 async def test_nobody_signed_in_sends_nothing(world: World) -> None:
