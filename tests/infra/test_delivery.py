@@ -1,6 +1,8 @@
 """The workflow keeps to its rules, and the document about delivery says what is true."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,44 @@ def test_no_text_from_outside_becomes_a_command() -> None:
     assert [step for _, step in STEPS if "${{" in step.get("run", "")] == []
 
 
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose main has a commit tagged v1 and one after it, and whose branch `elsewhere` has one of its own."""
+    folder = tmp_path_factory.mktemp("clone")
+    script = """
+        git init --quiet --initial-branch main
+        one() { git -c user.name=t -c user.email=t@example.com commit --quiet --allow-empty --message "$1"; }
+        one first && git tag v1 && one second
+        git switch --quiet --create elsewhere v1 && one third && git switch --quiet main
+    """
+    subprocess.run(["bash", "-ec", script], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("ref", "deployed"),
+    [
+        ("main", "second"),
+        ("v1", "first"),
+        ("elsewhere", None),
+        ("--help", None),
+        ("no-such", None),
+        ("v1; echo x", None),
+    ],
+)
+def test_only_what_has_been_on_main_can_be_deployed(clone: Path, ref: str, deployed: str | None) -> None:
+    """So a rollback can't bring in what nobody has reviewed."""
+    (script,) = [step["run"] for _, step in STEPS if step.get("name") == "Only what has been on main"]
+    subprocess.run(["git", "switch", "--quiet", "main"], cwd=clone, check=True)
+    environment = {"PATH": os.environ["PATH"], "REF": ref}
+    # As GitHub runs it ("Workflow syntax", shell: bash -e).
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=clone, env=environment, capture_output=True, check=False)
+    there = subprocess.run(
+        ["git", "log", "-1", "--format=%s"], cwd=clone, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert (done.returncode == 0, there) == ((True, deployed) if deployed else (False, "second"))
+
+
 def test_every_job_ends_some_time_and_checks_as_people_do() -> None:
     assert all(job["timeout-minutes"] <= 60 for job in JOBS.values())
     assert any(step.get("run") == ".ci/run" for name, step in STEPS if name == "check")
@@ -71,7 +111,7 @@ def test_every_job_ends_some_time_and_checks_as_people_do() -> None:
 
 def test_the_document_names_every_variable_of_the_workflow() -> None:
     named = set(re.findall(r"vars\.(\w+)", TEXT))
-    assert named == set(JOBS["deploy"]["env"])
+    assert named == set(JOBS["deploy"]["env"]) - {"REF"}
     assert all(f"`{name}`" in DEPLOY for name in named)
     assert "subject" in DEPLOY
     assert ":environment:production" in DEPLOY
