@@ -106,8 +106,11 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
         parts = urlsplit(address)
         _, name, *version = parts.path.strip("/").split("/")
         client = open_client(f"https://{parts.netloc}", credential, vault_http)
+        mend = (
+            f"Give the app's identity the role Key Vault Secrets User on {parts.netloc}, and let it reach that vault."
+        )
         try:
-            async with sdk_errors("read the app's own credential"):
+            async with sdk_errors("read the app's own credential", mend):
                 return (await client.get_secret(name, version[0] if version else None)).value or ""
         except (SessionUnknown, SessionEnded) as error:
             # The seam's words are about sessions; here it is the operator's secret that is missing.

@@ -294,6 +294,7 @@ STAND_INS = {
         print("ended cleanly")
         """,
     "local/demo.py": "import sys; print('demo', *sys.argv[1:])",
+    "local/doctor.py": "import sys; print('doctor', *sys.argv[1:]); sys.exit(1)",
     "local/host.py": "import os, sys; print('host', *sys.argv[1:], os.environ.get('PYTHONPATH'))",
     "tests/browser.py": """
         import os, sys
@@ -400,6 +401,14 @@ def test_serve_runs_the_host_and_keeps_a_foreign_pythonpath_out(started: Started
     """`.venv` alone says which packages run."""
     ran = started.run("serve", "--port", str(started.port), PYTHONPATH="elsewhere")
     assert ran.stdout.splitlines()[-1] == f"host --app . --port {started.port} None"
+
+
+def test_the_doctors_verdict_is_dev_pys_and_a_stack_has_a_usual_port(started: Started) -> None:
+    """Scripts go by the exit code."""
+    said = {"doctor": (), "doctor --local 7071": ("--local",), "doctor --local 7072": ("--local", "7072")}
+    for last, arguments in said.items():
+        ran = started.run("doctor", *arguments)
+        assert (ran.stdout.splitlines()[-1], ran.returncode) == (last, 1)
 
 
 def test_core_tools_that_are_missing_are_said_with_the_mend(copy: Copy, tmp_path: Path) -> None:

@@ -76,9 +76,12 @@ def open_client(
     )
 
 
+_OFFICER = "Give the app's identity the role Key Vault Secrets Officer on the token vault, and let it reach the vault."
+
+
 @asynccontextmanager
-async def sdk_errors(doing: str) -> AsyncIterator[None]:
-    """Bound a vault call in time and translate its errors, most specific first.
+async def sdk_errors(doing: str, mend: str = _OFFICER) -> AsyncIterator[None]:
+    """Bound a vault call in time and translate its errors, most specific first. `mend` is of a refusal.
 
     Raises SessionUnknown (404), SessionEnded (409), Misconfigured (401, 403), StoreUnavailable (the rest). A 404 or 409
     that is not in the vault's words is a proxy's, and says nothing about a session.
@@ -89,22 +92,19 @@ async def sdk_errors(doing: str) -> AsyncIterator[None]:
     except TimeoutError as error:
         raise StoreUnavailable(f"{doing}: no answer within {CALL_LIMIT_S} s") from error
     except HttpResponseError as error:
-        raise _translate(error, doing) from error
+        raise _translate(error, doing, mend) from error
     except (AzureError, ValueError, TypeError, KeyError, AttributeError) as error:
         # The latter are how the SDK speaks of a 200 that is no vault's: a proxy's page, half an answer.
         raise StoreUnavailable(f"{doing}: {type(error).__name__}") from error
 
 
-def _translate(error: HttpResponseError, doing: str) -> Exception:
+def _translate(error: HttpResponseError, doing: str, mend: str) -> Exception:
     status = error.status_code
     if status == 404 and error.error:
         return SessionUnknown(doing)
     if status == 409 and error.error:
         return SessionEnded(doing)
     if status in (401, 403):
-        mend = (
-            "Give the app's identity the role Key Vault Secrets Officer on the token vault, and let it reach the vault."
-        )
         log.error("vault_refused_the_app", doing=doing, status=status, mend=mend)
         return Misconfigured([mend])
     wait_s = retry_after_s(getattr(error.response, "headers", {}))

@@ -14,6 +14,7 @@ from local.doctor import PROJECT, report
 from local.process import StackProcess
 from local.vault_access import OFFICER
 
+NO_ROLE = '{"error": {"code": "Forbidden", "message": "", "innererror": {"code": "ForbiddenByRbac"}}}'
 NOWHERE_TENANT = "11111111-2222-4333-8444-555555555555"
 
 type Prepare = Callable[[ControlClient], Awaitable[None]]
@@ -89,6 +90,18 @@ FAULTS: dict[str, tuple[Prepare, Mapping[str, str], str, str]] = {
         "credential",
         "AADSTS7000215. Mend: AUTH_CLIENT_SECRET is wrong",
     ),
+    "credential not where it is said to be": (
+        nothing,
+        {"AUTH_CLIENT_SECRET": "{vault}/secrets/the-apps-secret"},
+        "credential",
+        "There is no secret the-apps-secret in localhost:",
+    ),
+    "credential in a vault without a role": (
+        asks("vault", "status", status=403, path="/secrets/the-apps-secret", body=NO_ROLE),
+        {"AUTH_CLIENT_SECRET": "{vault}/secrets/the-apps-secret"},
+        "credential",
+        "Mend: Give the app's identity the role Key Vault Secrets User on localhost:",
+    ),
     "unknown app": (
         nothing,
         {"AUTH_CLIENT_ID": NOWHERE_TENANT},
@@ -160,8 +173,9 @@ async def test_each_fault_is_told_apart_from_every_other(
 ) -> None:
     """R-01: exactly the check that is concerned breaks, in words that name cause and mend; the exit code is 1."""
     prepare, settings, checks, words = FAULTS[fault]
-    given = {n: v.format(port=stack.url.rpartition(":")[2]) for n, v in settings.items()}
-    given = {**await control.settings(), **given}
+    theirs = await control.settings()
+    known = {"port": stack.url.rpartition(":")[2], "vault": theirs["TOKEN_VAULT_URLS"]}
+    given = {**theirs, **{name: value.format_map(known) for name, value in settings.items()}}
     await prepare(control)
     said = await doctor(given)
     assert set(said.of("broken")) == set(checks.split()), said
