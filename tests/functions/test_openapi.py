@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import azure.functions as func
+import jsonschema_rs
 import pytest
 
 from shared import errors, verdicts
@@ -19,7 +20,7 @@ from shared.functions.cookies import SESSION
 from shared.functions.problems import problem_of
 from shared.functions.texts import EN
 from shared.model import Health
-from tests.functions.document import DOCUMENT, SCHEMAS, every, operations, resolve
+from tests.functions.document import DOCUMENT, SCHEMAS, every, misfit, operations, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,6 +77,26 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
         for name in named
     }
     assert used == there
+
+
+def test_every_example_is_what_its_schema_says() -> None:
+    """People copy examples: those of answers, and those of parameters."""
+    shown = 0
+    for media in (found for content in every(DOCUMENT, "content") for found in content.values()):
+        examples = [one["value"] for one in media.get("examples", {}).values()]
+        for example in [*examples, *([media["example"]] if "example" in media else [])]:
+            assert misfit(example, media["schema"]) is None, example
+            shown += 1
+    for parameter in (resolve(one) for parameters in every(DOCUMENT["paths"], "parameters") for one in parameters):
+        if "example" in parameter:
+            assert misfit(parameter["example"], parameter["schema"]) is None, parameter
+    assert shown > 20
+
+
+def test_every_schema_is_one_of_json_schema_2020_12() -> None:
+    """OpenAPI Specification 3.1, §4.8.24."""
+    for schema in (*SCHEMAS.values(), *every(DOCUMENT["paths"], "schema")):
+        jsonschema_rs.Draft202012Validator({"components": DOCUMENT["components"], **schema})
 
 
 def test_no_example_looks_like_a_token() -> None:

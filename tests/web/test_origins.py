@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,11 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from local.browser.sign_in import WORK_USER
 from local.control_client import ControlClient
-from local.listen import Listener
-from local.process import StackProcess
-from local.tls import make_authority
 from shared.functions.cookies import SESSION
 from tests.functions.document import operations
-from tests.stack.conftest import ONCE_A_YEAR
 from tests.web.conftest import _ARGUMENTS, _LIMIT_MS
+from tests.web.places import RESOLVER, Place, standing
 from tests.web.provider import allow, choose
-from tests.web.sites import RESOLVER, Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -36,67 +30,6 @@ FETCH = """async ([url, init]) => {
         return { status: 0, text: error.name }
     }
 }"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """`front` and `api` are origins; `functions` is where the stack itself listens."""
-
-    front: str
-    api: str
-    functions: str
-    sibling: str
-    stranger: str
-
-
-@asynccontextmanager
-async def standing(folder: Path, kind: str) -> AsyncIterator[Place]:
-    """A front end and the functions as `kind` says, and two more sites that nobody listed."""
-    tls = make_authority(folder).context
-    async with AsyncExitStack() as exits:
-
-        def site(host: str, *, https: bool = True) -> Site:
-            made = Site(Listener(tls=tls if https else None), host)
-            exits.push_async_callback(made.close)
-            return made
-
-        sibling, stranger = site("evil.example.test"), site("stranger.test")
-        await sibling.serve()
-        await stranger.serve()
-        front, api = _two_sites(kind, site)
-        settings = [f"REFRESH_SCHEDULE={ONCE_A_YEAR}"]
-        if api is not None:
-            settings.append(f"PUBLIC_BASE_URL={api.origin}")
-        if front is not None and front is not api:
-            settings.append(f"FRONTEND_ORIGINS={front.origin}")
-        arguments = [part for setting in settings for part in ("--set", setting)]
-        stack = exits.enter_context(StackProcess(*arguments))
-        if api is not None:
-            await api.serve(stack.url, as_host=kind != "linked backend")
-        if front is not None and front is not api:
-            await front.serve()
-        yield Place(
-            front=front.origin if front else stack.url,
-            api=api.origin if api else stack.url,
-            functions=stack.url,
-            sibling=sibling.origin,
-            stranger=stranger.origin,
-        )
-
-
-def _two_sites(kind: str, site: Any) -> tuple[Site | None, Site | None]:
-    match kind:
-        case "linked backend":
-            both = site("site.example.test")
-            return both, both
-        case "sibling hosts":
-            return site("app.example.test"), site("api.example.test")
-        case "another port":
-            return site("localhost", https=False), None
-        case "another site":
-            return site("app.elsewhere.test"), site("api.example.test")
-        case _:
-            return None, None
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=PLACES)
