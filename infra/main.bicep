@@ -355,6 +355,31 @@ module appDomain 'modules/custom-domain.bicep' = if (!empty(customDomain) && !st
   }
 }
 
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts'
+  scope: group
+  params: {
+    namePrefix: namePrefix
+    location: location
+    tags: tags
+    applicationInsightsId: monitoring.outputs.applicationInsightsId
+    workspaceId: monitoring.outputs.workspaceId
+    actionGroupIds: actionGroupIds
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  name: 'workbook'
+  scope: group
+  params: {
+    namePrefix: namePrefix
+    location: location
+    tags: tags
+    applicationInsightsId: monitoring.outputs.applicationInsightsId
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
 // ---------------------------------------------------------------- what the next steps need
 
 @description('Resource group that holds everything.')

@@ -1,5 +1,7 @@
 // Owns the alert rules. Each is a query of its own file in ../queries and has a page of the same name in docs/runbook.md.
 
+import { Tags } from 'types.bicep'
+
 @description('Required. Beginning of each rule\'s name.')
 @minLength(1)
 @maxLength(60)
@@ -9,7 +11,7 @@ param namePrefix string
 param location string
 
 @description('Required. Tags of every rule.')
-param tags object
+param tags Tags
 
 @description('Required. Resource id of the Application Insights component that the function app writes to.')
 param applicationInsightsId string

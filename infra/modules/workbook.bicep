@@ -1,5 +1,7 @@
 // Owns the workbook: sign-ins, health of sessions, the timer, latency. Its content is workbook.json beside this file.
 
+import { Tags } from 'types.bicep'
+
 @description('Required. Beginning of the workbook\'s title.')
 param namePrefix string
 
@@ -7,7 +9,7 @@ param namePrefix string
 param location string
 
 @description('Required. Tags of the workbook.')
-param tags object
+param tags Tags
 
 @description('Required. Resource id of the Application Insights component that the function app writes to.')
 param applicationInsightsId string
