@@ -449,6 +449,12 @@ def doctor(arguments: argparse.Namespace) -> int:
     return hand_over([VENV_PYTHON, "-m", "local.doctor", *stack])
 
 
+def plan(arguments: argparse.Namespace) -> int:
+    # With this Python and without .venv: a person who wants to see what would be made needs no network for it.
+    keep = ["--keep"] if arguments.keep else []
+    return hand_over([sys.executable, "-m", "local.plan", "--variant", arguments.variant, *keep])
+
+
 def serve(arguments: argparse.Namespace) -> int:
     check_port(arguments.port)
     command = [VENV_PYTHON, "-m", "local.host", "--app", "."]
@@ -522,6 +528,7 @@ examples:
   python3 dev.py test                all checks and tests, as CI runs them
   python3 dev.py test -k refresh     pytest alone, with these arguments
   python3 dev.py bench --quick       the benchmarks in short, as a table
+  python3 dev.py plan                what would be made in Azure, without Azure
   python3 dev.py serve --port 7071   the functions alone, on the settings of the environment
   python3 dev.py doctor              is all there that those settings name? What is not, and its mend
   python3 dev.py doctor --local      the same of the stack that `start` runs
@@ -572,6 +579,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="check the embedded stack that runs on this port (default: 7071) instead",
     )
     command.set_defaults(run=doctor)
+
+    command = commands.add_parser("plan", help="list what the templates would make in Azure; reaches no network")
+    command.add_argument("--variant", default="default", metavar="NAME", help="of infra/variants (default: default)")
+    command.add_argument("--keep", action="store_true", help="write the snapshots of infra/variants anew instead")
+    command.set_defaults(run=plan)
 
     command = commands.add_parser("serve", help="run the functions on the settings of the environment")
     command.add_argument("--port", type=port_number, required=True, help="where they listen")

@@ -53,6 +53,11 @@ param sessions Sessions = {
   cacheSeconds: 60
 }
 
+@description('GRAPH_BODY_MAX_MB: the largest body passed on to Graph and back.')
+@minValue(1)
+@maxValue(100)
+param graphBodyMaxMb int = 30
+
 @description('Size and number of the instances.')
 param scale Scale = {
   instanceMemoryMB: 2048
@@ -328,6 +333,7 @@ module functionApp 'modules/function-app.bicep' = {
     signInTenant: signInTenant
     signIn: signIn
     sessions: sessions
+    graphBodyMaxMb: graphBodyMaxMb
     tokenVaultUrls: join(vaultAddresses, ',')
     publicBaseUrl: publicBaseUrl
   }

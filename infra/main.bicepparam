@@ -31,6 +31,8 @@ param sessions = {
   cacheSeconds: int(readEnvironmentVariable('SESSION_CACHE_SECONDS', '60'))
 }
 
+param graphBodyMaxMb = int(readEnvironmentVariable('GRAPH_BODY_MAX_MB', '30'))
+
 param scale = {
   instanceMemoryMB: int(readEnvironmentVariable('INSTANCE_MEMORY_MB', '2048'))
   maximumInstanceCount: int(readEnvironmentVariable('MAXIMUM_INSTANCE_COUNT', '100'))

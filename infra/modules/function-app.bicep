@@ -58,6 +58,9 @@ param signIn SignIn
 @description('How long sessions live.')
 param sessions Sessions
 
+@description('GRAPH_BODY_MAX_MB')
+param graphBodyMaxMb int
+
 @description('TOKEN_VAULT_URLS')
 param tokenVaultUrls string
 
@@ -118,6 +121,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'AUTH_EXPOSE_ACCESS_TOKEN', value: toLower(string(signIn.exposeAccessToken)) }
         { name: 'AUTH_OPERATOR_TOKENS', value: toLower(string(signIn.operatorTokens)) }
         { name: 'GRAPH_BASE_URL', value: signIn.graphBaseUrl }
+        { name: 'GRAPH_BODY_MAX_MB', value: string(graphBodyMaxMb) }
         { name: 'TOKEN_VAULT_URLS', value: tokenVaultUrls }
         { name: 'PUBLIC_BASE_URL', value: publicBaseUrl }
         { name: 'FRONTEND_ORIGINS', value: signIn.frontendOrigins }

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ def compiler() -> Path:
     pytest.skip(missing)
 
 
-def run(*arguments: str | Path, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([compiler(), *arguments], cwd=cwd, capture_output=True, text=True, timeout=50, check=False)
+def run(
+    *arguments: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    command = [compiler(), *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=50, check=False)
 
 
 def evaluate(template: Path, parameters: dict[str, Any], *, in_a_group: bool = True) -> list[dict[str, Any]]:
