@@ -88,7 +88,6 @@ async def _run(port: int | None) -> int:
     if port is None:
         return await report({**read_local_settings(PROJECT), **os.environ}, print)
     settings = await settings_of_stack(port)
-    os.environ |= settings  # azure-identity looks for the managed identity there and nowhere else
     return await report(settings, print)
 
 

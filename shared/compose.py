@@ -58,8 +58,6 @@ class Composition:
 
 
 def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
-    from azure.core.pipeline.transport import AioHttpTransport
-
     from shared.adapters.client_credential import ClientCredential
     from shared.adapters.clock import SystemClock
     from shared.adapters.graph import GraphNotes
@@ -95,7 +93,7 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
     provider_http = open_session(settings.ca_bundle, total_s=15)
     graph_http = open_session(settings.ca_bundle, total_s=100)
     connections += (vault_http, provider_http, graph_http)
-    credential = open_credential(settings, AioHttpTransport(session=vault_http, session_owner=False))
+    credential = open_credential(settings, vault_http, clock)
     throttling = Throttling(clock)
     clients = {
         label: open_client(url, credential, vault_http, partial(throttling.hear, label))
@@ -124,7 +122,7 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
         keep_alive=timedelta(hours=settings.keep_alive_hours),
     )
     metadata = Metadata(provider_http, settings.authority_host, settings.tenant, clock)
-    proof = ClientCredential(settings, read_secret, identity_token(settings, vault_http))
+    proof = ClientCredential(settings, read_secret, identity_token(settings, vault_http, clock))
     identity = MsalIdentity(settings, provider_http, metadata, proof, clock)
     store = KeyVaultStore(clients, throttling.counts)
     ring = KeyVaultKeyRing(lambda: clients[settings.vaults[0][0]], clock)

@@ -59,7 +59,8 @@ class Settings:
     session_cache_seconds: float
     ca_bundle: str | None
     azure_client_id: str | None
-    has_identity_endpoint: bool
+    identity_endpoint: str | None
+    identity_header: str | None = field(repr=False)
 
     @property
     def redirect_uri(self) -> str:
@@ -257,7 +258,8 @@ def _parse(reader: _Reader) -> Settings:
         session_cache_seconds=reader.number("SESSION_CACHE_SECONDS", 60, least=0, most=3600),
         ca_bundle=bundle,
         azure_client_id=reader.text("AZURE_CLIENT_ID"),
-        has_identity_endpoint=reader.text("IDENTITY_ENDPOINT") is not None,
+        identity_endpoint=reader.text("IDENTITY_ENDPOINT"),
+        identity_header=reader.text("IDENTITY_HEADER"),
     )
 
 

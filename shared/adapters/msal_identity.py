@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
-import msal
 from aiohttp import ClientError, ClientSession
 
 from shared import base64url, log, scopes
@@ -20,7 +19,7 @@ from shared.adapters import id_token
 from shared.adapters.client_credential import ClientCredential, MsalCredential
 from shared.adapters.http import retry_after_s
 from shared.adapters.metadata import Endpoints, Metadata
-from shared.adapters.msal_seam import Answer, CapturedError, Discovered, NoCache, answered, capture
+from shared.adapters.msal_seam import Answer, CapturedError, answered, capture
 from shared.adapters.signing_keys import SigningKeys
 from shared.errors import Misconfigured, ProviderUnavailable
 from shared.model import (
@@ -229,15 +228,10 @@ class MsalIdentity:
         known = self._apps.get(authority)
         if known and known[0] is credential and known[1] == endpoints.token:
             return known[2]
-        app = msal.ConfidentialClientApplication(
-            self._settings.client_id,
-            authority=f"{self._settings.authority_host}/{authority}",
-            client_credential=credential,
-            instance_discovery=False,
-            http_client=Discovered(endpoints),
-            token_cache=NoCache(),
-            azure_region=False,
-        )
+        from shared.adapters.msal_app import make_app
+
+        url = f"{self._settings.authority_host}/{authority}"
+        app = make_app(self._settings.client_id, url, credential, endpoints)
         if isinstance(credential, str) or self._settings.managed_identity_client_id is None:
             if len(self._apps) >= _APPS_KEPT:
                 self._apps.pop(next(iter(self._apps)))

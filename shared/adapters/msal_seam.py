@@ -6,8 +6,6 @@ msal's undocumented `post=` keyword makes it possible; a contract test fails whe
 import json
 from typing import NoReturn
 
-import msal
-
 from shared.adapters.metadata import Endpoints
 from shared.errors import Misconfigured
 
@@ -62,9 +60,3 @@ class Discovered:
         raise Misconfigured(["msal no longer honours post=: install the pinned version."])
 
     def close(self) -> None: ...
-
-
-class NoCache(msal.TokenCache):  # type: ignore[misc]
-    """Tokens are kept in the vault only."""
-
-    def add(self, event: object, now: object = None) -> None: ...

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import jwt
 from aiohttp import ClientError, ClientSession
 
 from shared.adapters.metadata import Endpoints
@@ -30,6 +29,9 @@ class SigningKeys:
 
     async def verified(self, token: str, endpoints: Endpoints) -> Mapping[str, Any]:
         """Raises InvalidIdToken, ProviderUnavailable."""
+        # Only the token flow's id tokens are checked here, so nobody else loads it.
+        import jwt
+
         try:
             header = jwt.get_unverified_header(token) if len(token) <= _TOKEN_MOST else {}
         except (jwt.InvalidTokenError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Owns the app's own identity: what it shows to Key Vault, and to the provider as a federated credential.
 
-In Azure (and wherever IDENTITY_ENDPOINT is set) that is the managed identity; on a developer's machine whatever
-azure-identity finds, such as the Azure CLI's sign-in.
+In Azure (and wherever IDENTITY_ENDPOINT and IDENTITY_HEADER are set) that is the managed identity; on a developer's
+machine whatever azure-identity finds, such as the Azure CLI's sign-in.
 """
 
 import asyncio
@@ -10,15 +10,17 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from aiohttp import ClientError, ClientSession
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from shared import log
+from shared.adapters.managed_identity import IdentityAnswerError, ManagedIdentity
 from shared.errors import Misconfigured, StoreUnavailable, Unavailable
+from shared.ports import Clock
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
     from azure.core.credentials import AccessToken
     from azure.core.credentials_async import AsyncTokenCredential
 
@@ -32,7 +34,7 @@ _NO_IDENTITY = (
 
 
 class _VaultIdentity:
-    """A credential whose failures are in our words: in the SDK's they would read as the vault's."""
+    """A credential whose failures are in our words: in others' they would read as the vault's."""
 
     def __init__(self, credential: "AsyncTokenCredential") -> None:
         self._credential = credential
@@ -57,33 +59,33 @@ class _VaultIdentity:
         await self.close()
 
 
-def open_credential(settings: Settings, transport: AioHttpTransport) -> "AsyncTokenCredential":
+def open_credential(settings: Settings, http: ClientSession, clock: Clock) -> "AsyncTokenCredential":
     """The credential for the token vaults."""
-    if settings.has_identity_endpoint:
-        from azure.identity.aio import ManagedIdentityCredential
-
-        return _VaultIdentity(ManagedIdentityCredential(client_id=settings.azure_client_id, transport=transport))
+    client_id = settings.azure_client_id
+    if identity := _given_identity(settings, http, clock, client_id):
+        return _VaultIdentity(identity)
     from azure.identity.aio import DefaultAzureCredential
 
-    return _VaultIdentity(
-        DefaultAzureCredential(managed_identity_client_id=settings.azure_client_id, transport=transport)
-    )
+    return _VaultIdentity(DefaultAzureCredential(managed_identity_client_id=client_id, transport=_transport(http)))
 
 
-def identity_token(settings: Settings, http: "ClientSession") -> Callable[[str, str], Awaitable[str]]:
+def identity_token(settings: Settings, http: ClientSession, clock: Clock) -> Callable[[str, str], Awaitable[str]]:
     """A function that gives a managed identity's token for a scope; the credential caches it for its life.
 
     It raises Misconfigured where there is no such identity, Unavailable where it can't be asked now.
     """
     opened: dict[str, AsyncTokenCredential] = {}
 
-    async def token(scope: str, client_id: str) -> str:
+    def open_(client_id: str) -> "AsyncTokenCredential":
+        if identity := _given_identity(settings, http, clock, client_id):
+            return identity
         from azure.identity.aio import ManagedIdentityCredential
 
+        return ManagedIdentityCredential(client_id=client_id, transport=_transport(http))
+
+    async def token(scope: str, client_id: str) -> str:
         if client_id not in opened:
-            opened[client_id] = ManagedIdentityCredential(
-                client_id=client_id, transport=AioHttpTransport(session=http, session_owner=False)
-            )
+            opened[client_id] = open_(client_id)
         mend = "AUTH_MANAGED_IDENTITY_CLIENT_ID names no identity of this app: assign it, or check the id."
         async with _in_our_words(mend, Unavailable):
             return (await opened[client_id].get_token(scope)).token
@@ -91,16 +93,30 @@ def identity_token(settings: Settings, http: "ClientSession") -> Callable[[str, 
     return token
 
 
+def _given_identity(
+    settings: Settings, http: ClientSession, clock: Clock, client_id: str | None
+) -> ManagedIdentity | None:
+    """The managed identity that the platform gives the app; None where it gives none."""
+    endpoint, header = settings.identity_endpoint, settings.identity_header
+    if not (endpoint and header):
+        return None
+    return ManagedIdentity(http, clock, endpoint=endpoint, header=header, client_id=client_id)
+
+
+def _transport(http: ClientSession) -> AioHttpTransport:
+    return AioHttpTransport(session=http, session_owner=False)
+
+
 @asynccontextmanager
 async def _in_our_words(mend: str, unavailable: type[Unavailable]) -> AsyncIterator[None]:
     try:
-        # The SDK's own retries go on for a minute.
+        # azure-identity's own retries go on for a minute.
         async with asyncio.timeout(_LIMIT_S):
             yield
-    except ClientAuthenticationError as error:
+    except (ClientAuthenticationError, IdentityAnswerError) as error:
         if error.status_code not in (None, 400, 401, 403):
             raise unavailable(f"managed identity: HTTP {error.status_code}") from error
         log.error("managed_identity_refused", status=error.status_code, mend=mend)
         raise Misconfigured([mend]) from error
-    except (AzureError, TimeoutError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (AzureError, ClientError, OSError, TimeoutError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise unavailable(f"managed identity: {type(error).__name__}") from error

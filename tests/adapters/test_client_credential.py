@@ -21,7 +21,9 @@ from local.listen import Listener
 from local.managed_identity import ManagedIdentity
 from local.tls import LocalAuthority
 from shared.adapters import workload
-from shared.adapters.client_credential import CertificateAssertion, ClientCredential
+from shared.adapters.certificate import CertificateAssertion
+from shared.adapters.client_credential import ClientCredential
+from shared.adapters.clock import SystemClock
 from shared.adapters.http import open_session
 from shared.errors import Misconfigured, StoreUnavailable, Unavailable
 from shared.settings import Settings
@@ -252,21 +254,36 @@ async def test_each_cloud_has_its_own_exchange(host: str, graph: str, scope: str
 
 
 @pytest.fixture
-async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ManagedIdentity]:
-    """The platform's identity endpoint as the app finds it."""
+async def listening() -> AsyncIterator[tuple[ManagedIdentity, dict[str, str]]]:
+    """The platform's identity endpoint, and how the app is told of it."""
     identity, listener = ManagedIdentity(header="the header"), Listener()
     await listener.serve(identity.make_app())
-    monkeypatch.setenv("IDENTITY_ENDPOINT", listener.url())
-    monkeypatch.setenv("IDENTITY_HEADER", "the header")
-    yield identity
+    yield identity, {"IDENTITY_ENDPOINT": listener.url(), "IDENTITY_HEADER": "the header"}
     await listener.close()
 
 
+@pytest.fixture
+def endpoint(listening: tuple[ManagedIdentity, dict[str, str]]) -> ManagedIdentity:
+    return listening[0]
+
+
+@pytest.fixture(params=["ours", "azure-identity"])
+def given(
+    request: pytest.FixtureRequest, listening: tuple[ManagedIdentity, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """Settings of an app whom the platform gives an identity; or none, and azure-identity finds one by itself."""
+    if request.param == "ours":
+        return listening[1]
+    for name, value in listening[1].items():
+        monkeypatch.setenv(name, value)
+    return {}
+
+
 async def test_the_identitys_token_is_for_the_exchange_and_kept(
-    endpoint: ManagedIdentity, authority: LocalAuthority
+    endpoint: ManagedIdentity, given: dict[str, str], authority: LocalAuthority
 ) -> None:
     async with open_session(str(authority.bundle), total_s=1) as http:
-        token = workload.identity_token(with_settings(AUTH_CLIENT_SECRET="x"), http)
+        token = workload.identity_token(with_settings(AUTH_CLIENT_SECRET="x", **given), http, SystemClock())
         first = await token("api://AzureADTokenExchange/.default", IDENTITY)
         assert await token("api://AzureADTokenExchange/.default", IDENTITY) == first
         assert endpoint.accepts(first, "api://AzureADTokenExchange")
@@ -288,13 +305,17 @@ async def test_the_identitys_token_is_for_the_exchange_and_kept(
     ids=lambda fault: f"{fault.action} {fault.status}",
 )
 async def test_an_identity_that_can_not_be_asked_is_an_outage_within_the_limit(
-    endpoint: ManagedIdentity, authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch, fault: Fault
+    endpoint: ManagedIdentity,
+    given: dict[str, str],
+    authority: LocalAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
 ) -> None:
     """The SDK's own retries would go on for a minute while a person waits for the sign-in to end."""
     monkeypatch.setattr(workload, "_LIMIT_S", 0.5)
     endpoint.faults.add(fault)
     async with open_session(str(authority.bundle), total_s=10) as http:
-        token = workload.identity_token(with_settings(AUTH_CLIENT_SECRET="x"), http)
+        token = workload.identity_token(with_settings(AUTH_CLIENT_SECRET="x", **given), http, SystemClock())
         with pytest.raises(Unavailable, match="managed identity"):
             async with asyncio.timeout(5):
                 await token("api://AzureADTokenExchange/.default", IDENTITY)
@@ -302,11 +323,15 @@ async def test_an_identity_that_can_not_be_asked_is_an_outage_within_the_limit(
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 async def test_an_identity_that_is_not_assigned_is_the_operators_to_mend(
-    endpoint: ManagedIdentity, authority: LocalAuthority, status: int, caplog: pytest.LogCaptureFixture
+    endpoint: ManagedIdentity,
+    given: dict[str, str],
+    authority: LocalAuthority,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     endpoint.faults.add(Fault(action="status", status=status, body='{"message":"Identity not found"}', times=None))
     async with open_session(str(authority.bundle), total_s=1) as http:
-        token = workload.identity_token(with_settings(AUTH_CLIENT_SECRET="x"), http)
+        token = workload.identity_token(with_settings(AUTH_CLIENT_SECRET="x", **given), http, SystemClock())
         with pytest.raises(Misconfigured, match="AUTH_MANAGED_IDENTITY_CLIENT_ID"):
             await token("api://AzureADTokenExchange/.default", IDENTITY)
     assert "managed_identity_refused" in caplog.text

@@ -15,7 +15,8 @@ from local.faults import Fault
 from local.identity_provider import CONTOSO_TENANT, FABRIKAM_TENANT, USERS, User
 from local.tls import LocalAuthority
 from shared.adapters.metadata import Endpoints
-from shared.adapters.msal_seam import CapturedError, Discovered, NoCache, capture
+from shared.adapters.msal_app import NoCache
+from shared.adapters.msal_seam import CapturedError, Discovered, capture
 from shared.errors import Misconfigured, ProviderUnavailable
 from shared.model import AccountKind, Flow, digest
 from shared.ports import InvalidIdToken, ProviderRefused

@@ -9,7 +9,6 @@ from functools import partial
 
 import pytest
 import time_machine
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.keyvault.secrets.aio import SecretClient
 
 from local.key_vault import KeyVault
@@ -115,8 +114,8 @@ async def vault_clients(
         monkeypatch.setenv("IDENTITY_ENDPOINT", door.url())
         monkeypatch.setenv("IDENTITY_HEADER", "the identity header")
         http = await stack.enter_async_context(open_session(str(authority.bundle), total_s=10))
-        settings = read_settings(SETTINGS | {"IDENTITY_ENDPOINT": door.url()})
-        credential = open_credential(settings, AioHttpTransport(session=http, session_owner=False))
+        settings = read_settings(SETTINGS | {"IDENTITY_ENDPOINT": door.url(), "IDENTITY_HEADER": "the identity header"})
+        credential = open_credential(settings, http, SystemClock())
         clients: dict[str, SecretClient] = {}
         vaults: dict[str, KeyVault] = {}
         for label in labels:

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from local.app_certificate import AppCertificate, make_certificate
-from shared.adapters.client_credential import CertificateAssertion
+from shared.adapters.certificate import CertificateAssertion
 
 APP = "5e3ce6c0-2b1f-4448-8285-4b75aa91e6d9"
 PROVIDER = "https://localhost:8443"

@@ -1,0 +1,113 @@
+"""Owns asking the platform for tokens of the app's managed identity, where IDENTITY_ENDPOINT says where.
+
+azure-identity does the same, but loading it (with msal, requests and cryptography behind it) is the larger half of
+what a cold instance does before its first answer. Source: "How to use managed identities for App Service and Azure
+Functions", REST endpoint reference.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import ClientError, ClientSession
+from azure.core.credentials import AccessToken
+
+from shared.ports import Clock
+
+_API_VERSION = "2019-08-01"
+_MARGIN_S = 300
+_PAUSE_S = 30
+_WAITS_S = (0.3, 1.0)
+_LATER = (404, 408, 410, 429, 500, 502, 503, 504)
+"""Answers of an endpoint that is just being set up, or busy ("… on Azure VMs", Error handling)."""
+
+
+class IdentityAnswerError(Exception):
+    """Something else than a token; `status_code` is HTTP's."""
+
+    def __init__(self, status_code: int) -> None:
+        super().__init__(f"HTTP {status_code}")
+        self.status_code = status_code
+
+
+@dataclass(slots=True)
+class _Held:
+    token: AccessToken
+    ask_at: float  # seconds since the epoch
+
+
+class ManagedIdentity:
+    """An azure.core `AsyncTokenCredential`. `client_id` names a user-assigned identity, None the system-assigned one."""
+
+    def __init__(self, http: ClientSession, clock: Clock, *, endpoint: str, header: str, client_id: str | None) -> None:
+        self._http = http
+        self._clock = clock
+        self._endpoint = endpoint
+        self._header = header
+        self._client_id = client_id
+        self._held: dict[str, _Held] = {}
+        self._lock = asyncio.Lock()
+
+    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        """A token for the one scope, kept for half of its life and for longer only while no other is to be had.
+
+        Raises IdentityAnswerError, and what aiohttp and a body that is no token raise.
+        """
+        (scope,) = scopes
+        held = self._held.get(scope)
+        if held and self._clock.now().timestamp() < held.ask_at:
+            return held.token
+        async with self._lock:
+            held = self._held.get(scope)
+            now = self._clock.now().timestamp()
+            if held and now < held.ask_at:
+                return held.token
+            try:
+                token = await self._patiently(scope)
+            except Exception:
+                if held is None or held.token.expires_on - now < _MARGIN_S:
+                    raise
+                held.ask_at = now + _PAUSE_S
+                return held.token
+            self._held[scope] = _Held(token, now + max(_PAUSE_S, (token.expires_on - now) / 2))
+            return token
+
+    async def _patiently(self, scope: str) -> AccessToken:
+        for wait_s in _WAITS_S:
+            try:
+                return await self._ask(scope)
+            except IdentityAnswerError as error:
+                if error.status_code not in _LATER:
+                    raise
+            except (ClientError, OSError):
+                pass
+            await self._clock.sleep(wait_s)
+        return await self._ask(scope)
+
+    async def _ask(self, scope: str) -> AccessToken:
+        query = {"api-version": _API_VERSION, "resource": scope.removesuffix("/.default")}
+        if self._client_id:
+            query["client_id"] = self._client_id
+        headers = {"X-IDENTITY-HEADER": self._header}
+        async with self._http.get(self._endpoint, params=query, headers=headers, allow_redirects=False) as answer:
+            if answer.status != 200:
+                raise IdentityAnswerError(answer.status)
+            content = await answer.json(content_type=None)
+        token = content["access_token"]
+        if not isinstance(token, str) or not token:
+            raise ValueError("no token")
+        return AccessToken(token, int(content["expires_on"]))
+
+    async def close(self) -> None:
+        """Its connections are somebody else's."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None: ...
