@@ -130,7 +130,7 @@ def least_permission(method: str, path: str) -> str:
     if method == "GET":
         lists = segments[-1:] in (["notebooks"], ["sections"], ["sectiongroups"])
         least = "Notes.Create" if lists and own else "Notes.Read"
-    elif method == "POST" and not path.lower().endswith(("/copytonotebook", "/copytosection", "/copytosectiongroup")):
+    elif method == "POST":
         least = "Notes.Create"
     else:
         least = "Notes.ReadWrite"

@@ -17,8 +17,9 @@ class Links:
 
     def __init__(self, theirs: Iterable[str], ours: str) -> None:
         hosts = "|".join(re.escape(address.removeprefix("https://")) for address in sorted(set(theirs)))
-        # Looks no further than an address is long.
-        rest = rf"(?:{hosts})(?=/(?:v1\.0|beta)/[^\s\"<>?#\\]{{1,500}}?/onenote(?![\w-]))"
+        # Looks ahead segment by segment and never back: a page made of beginnings of links takes no longer than another.
+        owner = r"(?:(?!onenote)[^\s\"<>?#\\/]++/){1,12}+"
+        rest = rf"(?:{hosts})(?=/(?:v1\.0|beta)/{owner}onenote(?![\w-]))"
         # Both begin with text that is fixed, so that the search is fast; hence the look back stands behind it.
         self._link = re.compile(rf"https://{rest}".encode())
         self._in_json = re.compile(rf'"https://(?<!\\"https://){rest}'.encode())

@@ -1,6 +1,6 @@
 """Owns the pass-through's one route: Graph's own paths and methods for whoever is signed in (R-09).
 
-What can't pass is refused here, before the session is looked at and before anything leaves for Graph. A body's
+What can't pass is refused here, before the session is looked up and before anything leaves for Graph. A body's
 content type is Graph's affair: it knows best which it takes, and says so. What passes back is `graph_answers`'.
 """
 
@@ -15,8 +15,12 @@ from shared.functions.http import Answer
 from shared.functions.problems import Problem, new_ref, problem_answer
 from shared.model import NotesCall
 from shared.onenote_batch import METHODS, read_batch
-from shared.onenote_paths import batch_version, check_path
+from shared.onenote_paths import batch_version, check_path, is_resource
 from shared.parts import PartsNow
+
+_NO_RANGES = tuple(name for name in GRAPH_HEADERS if name not in ("range", "if-range"))
+_BATCH_MOST = 4 << 20
+"""Bytes, as Graph takes; and JSON takes more room than its text."""
 
 _TARGET = re.compile(r"https?://[^/]*(?:/[^?]*?)??/api/graph/(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?", re.IGNORECASE)
 
@@ -30,19 +34,20 @@ async def graph(call: Call) -> Answer:
         check_path(path)
     method = call.req.method
     body = call.req.get_body() if method in ("POST", "PATCH", "PUT") else b""
-    if problem := _unfit(call, body):
+    if problem := _unfit(call, body, batch=version is not None):
         return problem_answer(problem)
     if method != "GET":
         call.check_origin()
-    batch = None
-    if version is not None:
-        if method != "POST":
-            raise BadRequest("invalid_batch", "A batch is sent with POST.")
-        batch = read_batch(version, body, GRAPH_HEADERS)
+    if version is not None and method != "POST":
+        raise BadRequest("invalid_batch", "A batch is sent with POST.")
     read = await call.session()
     ref, just_made = read.ref, call.cookies.just_made(read)
-    headers = tuple((name, call.req.headers[name]) for name in call.req.headers if name in GRAPH_HEADERS)
-    if batch:
+    # What is rewritten on its way back has no ranges of bytes.
+    names = GRAPH_HEADERS if is_resource(path) else _NO_RANGES
+    headers = tuple((name, call.req.headers[name]) for name in call.req.headers if name in names)
+    if version is not None:
+        # After the cookie was looked at: reading a large batch is work that nobody gets for nothing.
+        batch = read_batch(version, body, _NO_RANGES)
         stored, given = await call.parts.notes.send_batch(ref, batch, headers, just_made=just_made)
         answer = batch_passed_on(call, stored, batch, given)
     else:
@@ -55,11 +60,13 @@ async def graph(call: Call) -> Answer:
     return answer
 
 
-def _unfit(call: Call, body: bytes) -> Problem | None:
+def _unfit(call: Call, body: bytes, *, batch: bool) -> Problem | None:
     if "transfer-encoding" in call.req.headers:
         # The host delivers a chunked body empty, silently.
         return Problem(411, "length_required", "Send the body with a Content-Length, not chunked.", new_ref())
     most = call.settings.graph_body_max_bytes
+    if batch:
+        most = min(most, _BATCH_MOST)
     if len(body) > most:
         return Problem(413, "body_too_large", f"A body has at most {most} bytes here.", new_ref())
     return None

@@ -47,7 +47,7 @@ _GRAPH = "https://graph.microsoft.com"
 def passed_on(call: Call, stored: Stored, note: NotesCall, given: NotesAnswer) -> Answer:
     """Graph's answer to one call, as the caller gets it."""
     links = _links(call)
-    content_type = given.headers.get("content-type", "")
+    content_type = _clean(given.headers.get("content-type", ""))
     body = given.body
     path = note.target.partition("?")[0]
     # A resource is somebody's file, whatever type it claims: handed on as it is, and shown only as a picture.
