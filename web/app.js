@@ -1,18 +1,14 @@
 /**
- * The demo page: who is signed in, five notebooks by name, and the embedded stack's timer and clock.
+ * A small OneNote reader: who is signed in, notebooks, sections, pages, new pages.
  *
- * It holds no token and asks for none: the session is a cookie that scripts cannot read (R-16). Whatever comes
- * from outside is written with textContent only. The parts marked data-local appear where the embedded stack's
- * control API answers; against a deployed bundle the page shows the account and the notebooks.
+ * It holds no token and asks for none: the session is a cookie that scripts can't read (R-16). Whatever comes from outside
+ * is written as text.
  */
 
-const NOTEBOOKS = '/api/graph/v1.0/me/onenote/notebooks?$top=5&$orderby=displayName'
-
-/** Title and text for the codes that come back in the address's fragment (RFC 6749 §4.1.2.1); the rest use their description. */
-const SIGN_IN_ERRORS = {
-  access_denied: ['You did not give access', 'Nothing was stored and nothing was shared. You can sign in whenever you like.'],
-  temporarily_unavailable: ['The sign-in service is busy', 'Please try again in a few minutes.'],
-}
+import { BundleError, PermissionMissing, errorOf, fetch, onSessionChange, session, signInError, signInLink, signOut } from '/api/client.js'
+import { $, day, make, on, showTime } from '/dom.js'
+import { pageParts, showPage } from '/page.js'
+import { loadStack, start } from '/stack.js'
 
 /** What a person reads for each reason why only a new sign-in helps (R-13). */
 const REAUTH_REASONS = {
@@ -32,260 +28,239 @@ const REAUTH_REASONS = {
   wrong_account: 'This account can’t be used here. You can choose another one.',
   token_flow_expired: 'This sign-in was a short one and its time is over.',
 }
-
-/** Sign-in and sign-out come back to where the person is. The server checks the address. */
-const here = location.origin + location.pathname
-
 const KINDS = { personal: 'Personal account', work: 'Work or school account' }
-
-const $ = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id))
-
-/** An answer that is not a success: `title` and `detail` are written for people (RFC 9457). */
-class Problem extends Error {
-  constructor(status, body) {
-    // OneNote's own errors pass as they are; `explanation` says them in plain words.
-    super(body.explanation?.detail || body.detail || body.title || 'Something went wrong.')
-    this.status = status
-    this.code = body.code || ''
-    this.title = body.title || 'That did not work'
-    this.ref = body.ref || ''
-  }
-}
-
-/** @returns {Promise<any>} the JSON answer; throws Problem for an error, or for something that is no JSON */
-async function getJson(url, init = {}) {
-  let response
-  try {
-    response = await fetch(url, { cache: 'no-store', ...init, headers: { accept: 'application/json', ...init.headers } })
-  } catch {
-    throw new Problem(0, { title: 'No answer', detail: 'The server can’t be reached. Check that it is still running.' })
-  }
-  const isJson = /\bjson\b/.test(response.headers.get('content-type') || '')
-  const body = isJson ? await response.json().catch(() => ({})) : {}
-  if (!response.ok || !isJson) throw new Problem(response.status, body)
-  return body
-}
-
-/** The stack asks for this header, so that no other site's page can drive it. */
-const control = (path, body) =>
-  getJson(`/_local/${path}`, {
-    method: 'POST',
-    headers: { 'x-local-control': '1', 'content-type': 'application/json' },
-    body: JSON.stringify(body || {}),
-  })
-
-/** Absolute, in the reader's own time zone: the stack's clock may be days ahead, so "in 5 minutes" would mislead. */
-function showTime(element, iso, fallback = '–') {
-  element.replaceChildren()
-  const at = new Date(iso || NaN)
-  if (Number.isNaN(at.getTime())) {
-    element.textContent = fallback
-    return
-  }
-  const time = document.createElement('time')
-  time.dateTime = at.toISOString()
-  time.textContent = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' }).format(at)
-  element.append(time)
-}
-
-function showBanner(title, text, tone = '') {
-  $('banner').className = `banner ${tone}`
-  $('banner-title').textContent = title
-  $('banner-text').textContent = text
-  $('banner').hidden = false
-}
-
-/** Reads `#error=…&error_description=…` (R-14), says it, and cleans the address so that a reload or a bookmark doesn't repeat it. */
-function readFragment() {
-  const fragment = new URLSearchParams(location.hash.slice(1))
-  const code = fragment.get('error')
-  if (!code) return
-  const [title, text] = SIGN_IN_ERRORS[code] || [
-    'Signing in did not work',
-    fragment.get('error_description') || 'Please try again. If it happens again, tell whoever runs this site.',
-  ]
-  showBanner(title, text, code === 'access_denied' ? 'calm' : '')
-  history.replaceState(null, '', location.pathname + location.search)
-}
 
 // Account ------------------------------------------------------------------------------------------------------
 
+let shownFor = ''
+
 function showAccount(view) {
   for (const id of ['account-loading', 'account-unknown', 'signed-out', 'signed-in']) $(id).hidden = id !== view
+  document.body.classList.toggle('reading', view === 'signed-in')
   $('notebooks').hidden = view !== 'signed-in'
   $('account').setAttribute('aria-busy', String(view === 'account-loading'))
 }
 
 function showHealth(health) {
-  const broken = health && health.state === 'reauth_required'
+  const broken = health?.state === 'reauth_required'
   $('reconnect').hidden = !broken
+  $('health').textContent = broken ? 'Needs a new sign-in' : 'Good'
   if (!broken) return
   $('reconnect-text').textContent = REAUTH_REASONS[health.reason] || 'Microsoft no longer accepts the earlier sign-in.'
-  const link = new URL(health.reconnect_url || '/api/auth/login', location.origin)
-  if (/^https?:$/.test(link.protocol)) $('reconnect-link').setAttribute('href', link.href)
+  $('reconnect-link').href = health.reconnect_url || signInLink()
 }
 
-async function loadSession() {
-  let session
-  try {
-    session = await getJson(`/api/auth/session?return_to=${encodeURIComponent(here)}`)
-  } catch (problem) {
-    $('account-unknown-text').textContent = `We can’t tell at the moment whether you are signed in. ${problem.message}`
-    showHealth(null)
-    showAccount('account-unknown')
-    return
+function showSession({ signed_in, account, scopes, refreshed_at, expires_at, health }) {
+  showHealth(health)
+  showAccount(signed_in ? 'signed-in' : 'signed-out')
+  const before = shownFor
+  shownFor = signed_in ? account.username : ''
+  if (shownFor !== before) {
+    clear('notebooks', 'sections', 'pages')
+    restoreDraft()
   }
-  if (!session.signed_in) {
-    $('notebooks-list').replaceChildren()
-    $('notebooks-list').hidden = true
-    $('notebooks-status').textContent = 'None listed yet.'
-    showHealth(session.health) // ended, and there is a reason to tell
-    showAccount('signed-out')
-    return
-  }
-  const { account } = session
+  if (!signed_in) return
   const name = account.name || account.username
   $('name').textContent = name
   $('username').textContent = account.username
-  $('kind').textContent = KINDS[account.kind] || account.kind
+  $('kind').textContent = KINDS[account.kind]
   $('avatar').textContent = [...name][0]?.toUpperCase() || ''
-  $('scopes').textContent = (session.scopes || []).join(', ') || '–'
-  showTime($('refreshed-at'), session.refreshed_at)
-  showTime($('expires-at'), session.expires_at)
-  showHealth(session.health)
-  showAccount('signed-in')
+  $('scopes').textContent = scopes.join(', ') || '–'
+  showTime($('refreshed-at'), refreshed_at)
+  showTime($('expires-at'), expires_at)
+  if (shownFor !== before && health.state !== 'reauth_required') $('list').click()
 }
 
-// Notebooks ----------------------------------------------------------------------------------------------------
-
-function notebookRow(notebook) {
-  const row = document.createElement('li')
-  const name = document.createElement('strong')
-  name.textContent = notebook.displayName
-  const changed = document.createElement('span')
-  changed.className = 'muted'
-  const at = new Date(notebook.lastModifiedDateTime || NaN)
-  if (!Number.isNaN(at.getTime())) {
-    changed.textContent = `changed ${new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(at)}`
+async function reload() {
+  const stack = loadStack()
+  try {
+    showSession(await session())
+  } catch (error) {
+    $('account-unknown-text').textContent = `We can’t tell at the moment whether you are signed in. ${error.message}`
+    showHealth()
+    showAccount('account-unknown')
   }
-  row.append(name, changed)
-  return row
+  await stack
 }
+
+// Lists --------------------------------------------------------------------------------------------------------
+
+/** A new choice ends what an earlier one has not finished. */
+let turn = new AbortController()
+let section = null
+
+/** JSON of a OneNote path, or what went wrong in words. */
+async function ask(path, init) {
+  const answer = await fetch(path, { signal: turn.signal, ...init })
+  if (!answer.ok) throw await errorOf(answer)
+  return answer.json()
+}
+
+/** Says it where screen readers hear it, with the way out where there is one. */
+function say(words, link, linkWords) {
+  $('notebooks-status').replaceChildren(words, link ? make('a', { href: link, className: 'button primary' }, linkWords) : '')
+}
+
+function explain(error) {
+  if (error.name === 'AbortError') return
+  if (!(error instanceof BundleError)) throw error
+  if (error instanceof PermissionMissing) return say(`This needs one more permission from you: ${error.scope}.`, error.link, 'Allow it')
+  const wait = error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : ''
+  say(error.message + wait + (error.ref ? ` (Reference ${error.ref})` : ''), error.link, 'Sign in again')
+}
+
+function clear(...names) {
+  for (const name of names) $(`${name}-list`).replaceChildren()
+  for (const name of names) $(`${name}-column`).dataset.empty = ''
+  if (names.includes('pages')) $('new-page').hidden = $('page-view').hidden = true
+}
+
+/** Fills a column with what `path` lists, skeletons first; `open` is what a click on a row does. */
+async function fill(name, path, open, note = ({ lastModifiedDateTime }) => day(lastModifiedDateTime)) {
+  turn.abort()
+  turn = new AbortController()
+  const list = $(`${name}-list`)
+  list.replaceChildren(...Array.from({ length: 5 }, () => make('li', { className: 'loading' })))
+  delete $(`${name}-column`).dataset.empty
+  list.setAttribute('aria-busy', 'true')
+  const { signal } = turn
+  try {
+    const found = await ask(path)
+    const row = (thing) => {
+      const button = make('button', { type: 'button', className: 'item' }, make('strong', {}, thing.displayName || thing.title || 'Untitled'), make('span', {}, note(thing)))
+      button.addEventListener('click', () => {
+        for (const other of list.querySelectorAll('[aria-current]')) other.removeAttribute('aria-current')
+        button.setAttribute('aria-current', 'true')
+        open(thing).catch(explain)
+      })
+      return make('li', {}, button)
+    }
+    const add = ({ value, '@odata.nextLink': next }) => {
+      list.append(...value.map(row))
+      if (!list.firstChild) list.append(make('li', { className: 'hint muted' }, 'Nothing here.'))
+      if (!next) return
+      const more = make('li', {}, make('button', { type: 'button', className: 'quiet' }, 'More'))
+      on(more.firstChild, 'click', async () => (add(await ask(next)), more.nextElementSibling?.firstChild.focus(), more.remove()), explain)
+      list.append(more)
+    }
+    list.replaceChildren()
+    add(found)
+    return found.value.length
+  } finally {
+    if (!signal.aborted) {
+      list.removeAttribute('aria-busy')
+      if (list.querySelector('.loading')) clear(name)
+    }
+  }
+}
+
+const counted = (count, thing) => `${count || 'No'} ${thing}${count === 1 ? '' : 's'}`
 
 async function listNotebooks() {
-  const list = $('notebooks-list')
-  list.className = 'notebooks loading'
-  list.replaceChildren(...Array.from({ length: 5 }, () => document.createElement('li')))
-  list.hidden = false
-  list.setAttribute('aria-busy', 'true')
-  $('notebooks-status').textContent = 'Listing your notebooks…'
-  let rows = []
+  clear('sections', 'pages')
+  say('Listing your notebooks…')
   try {
-    rows = (await getJson(NOTEBOOKS)).value.map(notebookRow)
-    $('notebooks-status').textContent =
-      rows.length === 0 ? 'You have no notebooks yet.' : `${rows.length} ${rows.length === 1 ? 'notebook' : 'notebooks'}, by name.`
-  } catch (problem) {
-    $('notebooks-status').textContent = `${problem.title}. ${problem.message}${problem.ref ? ` (Reference ${problem.ref})` : ''}`
+    const count = await fill('notebooks', '/me/onenote/notebooks?$top=5&$orderby=displayName', openNotebook)
+    say(count ? `${counted(count, 'notebook')}, by name.` : 'You have no notebooks yet.')
+  } catch (error) {
+    explain(error)
   }
-  list.className = 'notebooks'
-  list.removeAttribute('aria-busy')
-  list.replaceChildren(...rows)
-  list.hidden = rows.length === 0
-  await Promise.all([loadSession(), loadStack()]) // the token may have been renewed on the way, or the session found dead
+  await reload() // the token may have been renewed on the way, or the session found dead
 }
 
-// The embedded stack -------------------------------------------------------------------------------------------
-
-let hasStack = true
-
-function clockText(state) {
-  const hours = Math.round(state.clock_offset_s / 360) / 10
-  const ahead = hours === 0 ? '' : ` (${hours} hours ahead)`
-  return new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(state.now)) + ahead
+async function openNotebook({ id, displayName }) {
+  clear('pages')
+  say(`Opening ${displayName}…`)
+  const count = await fill('sections', `/me/onenote/notebooks/${id}/sections?$orderby=displayName`, openSection)
+  say(`${counted(count, 'section')} in ${displayName}.`)
+  comeInto('sections-column')
 }
 
-async function loadStack() {
-  if (!hasStack) return
-  let state
-  try {
-    state = await getJson('/_local/state')
-  } catch {
-    hasStack = false // served by something else than the embedded stack, or the stack has ended
-    for (const part of document.querySelectorAll('[data-local]')) part.hidden = true
-    return
-  }
-  for (const part of document.querySelectorAll('[data-local]')) part.hidden = false
-  const timer = state.timers.find((t) => t.name === state.timer) || {}
-  showTime($('timer-next'), timer.next)
-  showTime($('timer-last'), timer.last, 'Not yet')
-  $('clock').textContent = clockText(state)
-  $('consent-page').setAttribute('href', state.services.consent_page)
-  if ($('vault').open) await loadVault()
+async function openSection(opened) {
+  clear('pages')
+  section = opened
+  say(`Opening ${section.displayName}…`)
+  const count = await fill('pages', `/me/onenote/sections/${section.id}/pages?$top=20`, openPage)
+  say(`${counted(count, 'page')} of ${section.displayName} shown.`)
+  $('new-page-section').textContent = section.displayName
+  $('new-page').hidden = false
+  comeInto('pages-column')
 }
 
-async function loadVault() {
-  const { vaults } = await getJson('/_local/vaults')
-  const rows = vaults.flatMap((vault) => [...vault.secrets, ...vault.deleted.map((secret) => ({ ...secret, gone: true }))])
-  $('vault-list').replaceChildren(
-    ...rows.map((secret) => {
-      const row = document.createElement('li')
-      const tags = Object.entries(secret.tags || {}).map(([key, value]) => `${key}=${value}`)
-      row.textContent = [secret.gone ? `${secret.name} (deleted, waits to be purged)` : secret.name, ...tags].join(' · ')
-      return row
-    }),
-  )
-  if (rows.length === 0) $('vault-list').append(Object.assign(document.createElement('li'), { textContent: 'Nothing.' }))
+async function findPages() {
+  const wanted = $('find-text').value.trim().toLowerCase()
+  if (!wanted) return
+  clear('sections', 'pages')
+  say('Looking…')
+  const filter = encodeURIComponent(`contains(tolower(title),'${wanted.replaceAll("'", "''")}')`)
+  const count = await fill('pages', `/me/onenote/pages?$top=20&$filter=${filter}`, openPage, (page) => page.parentSection?.displayName || '')
+  say(`${counted(count, 'page')} with “${wanted}” in the title shown.`)
+  comeInto('pages-column')
 }
 
-/** Runs `work` for a button: one at a time, the button says so, and the outcome is read out from `status`. */
-function onClick(button, status, work) {
-  button.addEventListener('click', async () => {
-    if (button.getAttribute('aria-disabled') === 'true') return
-    button.setAttribute('aria-disabled', 'true') // not `disabled`: that would take the keyboard's focus away
-    try {
-      const said = await work()
-      if (status) status.textContent = said
-    } catch (problem) {
-      if (status) status.textContent = `${problem.title}. ${problem.message}`
-    } finally {
-      button.removeAttribute('aria-disabled')
-    }
-  })
+/** On a phone the columns stand below each other. */
+function comeInto(id) {
+  if (matchMedia('(max-width: 48rem)').matches) $(id).scrollIntoView({ block: 'start' })
 }
 
-const reload = () => Promise.all([loadSession(), loadStack()])
+// A page -------------------------------------------------------------------------------------------------------
 
-onClick($('list'), null, listNotebooks)
-onClick($('account-retry'), null, reload)
-onClick($('run-timer'), $('timer-status'), async () => {
-  $('timer-status').textContent = 'Running…'
-  const ran = await control('timer')
-  await reload()
-  return `The timer ran and took ${Math.max(1, Math.round(ran.took_s * 1000))} ms.`
-})
-onClick($('expire'), $('try-status'), async () => {
-  await control('expire-access-tokens')
-  return 'The provider and OneNote now refuse the access token. List the notebooks: it still works.'
-})
-onClick($('day'), $('try-status'), async () => {
-  await control('clock', { advance_s: 24 * 3600 })
-  await reload()
-  return 'It is a day later for the whole stack. Run the timer, or list the notebooks right away.'
-})
-$('vault').addEventListener('toggle', () => $('vault').open && loadVault().catch(() => {}))
-$('banner-close').addEventListener('click', () => {
-  $('banner').hidden = true
-  $('main').focus()
-})
-
-for (const link of document.querySelectorAll('a[data-account]')) {
-  link.href = `/api/auth/login?account=${link.dataset.account}&return_to=${encodeURIComponent(here)}`
+async function openPage(page) {
+  say(`Opening ${page.title}…`)
+  if (!(await showPage(page))) return
+  say(`${page.title} is open.`)
+  comeInto('page-view')
 }
-$('sign-out').setAttribute('action', `/api/auth/logout?return_to=${encodeURIComponent(here)}`)
 
-window.addEventListener('hashchange', readFragment)
+/** What the person who is signed in was writing; nobody else's. */
+function restoreDraft() {
+  const [writer, title, text] = JSON.parse(sessionStorage.getItem('draft') || '[]')
+  const form = $('new-page-form')
+  form.reset()
+  if (!writer || writer !== shownFor) return
+  form.elements.title.value = title
+  form.elements.text.value = text
+}
+
+async function createPage() {
+  const { title, text, picture } = $('new-page-form').elements
+  sessionStorage.setItem('draft', JSON.stringify([shownFor, title.value, text.value])) // for the way to Microsoft and back
+  say('Adding the page…')
+  const page = await ask(`/me/onenote/sections/${section.id}/pages`, { method: 'POST', body: pageParts(title.value, text.value, picture.files[0]) })
+  sessionStorage.removeItem('draft')
+  $('new-page-form').reset()
+  $('new-page').open = false
+  await openSection(section)
+  openPage(page).catch(explain)
+}
+
+// Beginning ----------------------------------------------------------------------------------------------------
+
+/** Says what a failed sign-in left in the address (R-14). */
+function showSignInError() {
+  const error = signInError()
+  if (!error) return
+  const refused = error.code === 'access_denied'
+  $('banner').className = refused ? 'banner calm' : 'banner'
+  $('banner-title').textContent = refused ? 'You did not give access' : 'Signing in did not work'
+  $('banner-text').textContent = refused
+    ? 'Nothing was stored and nothing was shared. You can sign in whenever you like.'
+    : error.message || 'Please try again. If it happens again, tell whoever runs this site.'
+  $('banner').hidden = false
+}
+
+for (const link of document.querySelectorAll('a[data-account]')) link.href = signInLink({ account: link.dataset.account })
+
+on($('list'), 'click', listNotebooks, explain)
+on($('find'), 'submit', findPages, explain)
+on($('new-page-form'), 'submit', createPage, explain)
+on($('sign-out'), 'submit', () => signOut(), explain)
+on($('account-retry'), 'click', reload, explain)
+on($('banner-close'), 'click', () => (($('banner').hidden = true), $('main').focus()), explain)
+window.addEventListener('hashchange', showSignInError)
 window.addEventListener('pageshow', (event) => event.persisted && reload()) // back from the provider by the back button
-document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && loadSession()) // signed out in another tab
 
-readFragment()
+start(reload)
+showSignInError()
+onSessionChange(showSession)
 reload()

@@ -212,10 +212,11 @@ export async function errorOf(response) {
   const { scope, login_url } = explanation
   const retryAfter = retryAfterOf(response)
   const code = explanation.code || body.code || body.error?.code || `http_${status}`
-  const message = explanation.detail || body.detail || body.error?.message || `The server answered ${status}.`
   const link = login_url || body.reconnect_url
   const Kind = login_url ? PermissionMissing : link ? SignInRequired : retryAfter || status === 429 ? SlowDown : BundleError
-  return new Kind(message, { code, status, scope, ref, retryAfter, link: link && back(new URL(link)).href })
+  const detail = Kind === SignInRequired ? 'Please sign in to go on.' : explanation.detail || body.detail || body.error?.message
+  const fields = { code, status, scope, ref, retryAfter, link: link && back(new URL(link)).href }
+  return new Kind(detail || `The server answered ${status}.`, fields)
 }
 
 const isJson = (/** @type {Response} */ response) => /\bjson\b/.test(response.headers.get('content-type') || '')

@@ -143,6 +143,7 @@ async def test_sign_in_required_carries_a_link_that_mends_it(tab: Page, stack: S
     await front_end(tab, "?page=7")
     error = await said(tab, "client.fetch(path)", path=FIVE)
     assert (error["name"], error["code"], error["status"]) == ("SignInRequired", "not_signed_in", 401)
+    assert error["message"] == "Please sign in to go on."
     await tab.goto(error["link"])
     await choose(tab, WORK_USER)
     await allow(tab)
