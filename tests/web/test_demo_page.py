@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ async def sign_in(page: Page, link: str, username: str) -> None:
     await choose(page, username)
     await allow(page)
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    # The notebooks are listed by themselves: a test that changes the world would meet that call half way.
+    await expect(page.locator("#notebooks-status")).not_to_have_text(re.compile("None listed yet|Listing"))
 
 
 async def list_notebooks(page: Page) -> list[str]:
