@@ -97,7 +97,7 @@ def batch_passed_on(call: Call, stored: Stored, batch: Batch, given: NotesAnswer
                     shown.setdefault("retry-after", str(wait_s))
         if content_type:
             shown["content-type"] = _clean(content_type)
-        responses.append({"id": one.get("id"), "status": status, "headers": shown, "body": body})
+        responses.append({"id": one.get("id"), "status": status, "headers": _as_spelled(one, shown), "body": body})
     answer = passed_on(call, stored, batch.call(), batch_answer(responses))
     answer.headers = {**_headers(links, given.headers), **answer.headers}
     return answer
@@ -137,6 +137,13 @@ def _headers(links: Links, theirs: Mapping[str, str]) -> dict[str, str]:
         if name in theirs and (address := links.one(theirs[name])):
             headers[name] = _clean(address)
     return headers
+
+
+def _as_spelled(one: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, str]:
+    """Names as Graph writes them: in JSON their case counts, and Microsoft's clients look for `Content-Type`."""
+    given = one.get("headers")
+    spelled = {str(name).lower(): str(name) for name in given} if isinstance(given, dict) else {}
+    return {spelled.get(name, name.title()): value for name, value in headers.items()}
 
 
 type _Added = tuple[dict[str, str], int | None]

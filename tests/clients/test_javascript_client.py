@@ -83,3 +83,13 @@ def test_it_reads_onenote_s_errors_as_graph_s_own(walk: Walk) -> None:
     assert missing["requestId"]
     elsewhere = value(walk, "elsewhere")
     assert (elsewhere["status"], elsewhere["problem"]["code"]) == (400, "path_not_allowed")
+
+
+def test_it_sends_a_batch(walk: Walk) -> None:
+    """R-09: each answer under its id; with a path that is not OneNote's, nothing of it is sent."""
+    batch = value(walk, "batch")
+    assert batch["1"]["status"] == 200
+    assert len(batch["1"]["body"]["value"]) == 2
+    assert (batch["2"]["status"], batch["2"]["body"]["error"]["code"]) == (404, "20102")
+    refused = value(walk, "batchElsewhere")
+    assert (refused["status"], refused["problem"]["code"]) == (400, "path_not_allowed")

@@ -63,6 +63,24 @@ const steps = {
     await client.api(page.contentUrl).patch([{ target: 'body', action: 'append', content: '<p>Added</p>' }])
     return await steps.read()
   },
+  async batch() {
+    const origin = new URL(process.env.GRAPH).origin // the client cuts it off: what is sent is a path
+    const content = new graph.BatchRequestContent([
+      { id: '1', request: new Request(`${origin}/me/onenote/notebooks?$top=2`) },
+      { id: '2', request: new Request(`${origin}/me/onenote/pages/none`) },
+    ])
+    const answer = new graph.BatchResponseContent(await client.api('/$batch').post(await content.getContent()))
+    const shown = {}
+    for (const id of ['1', '2']) {
+      const response = answer.getResponseById(id)
+      shown[id] = { status: response.status, body: await response.json() }
+    }
+    return shown
+  },
+  async batchElsewhere() {
+    const requests = [{ id: '1', method: 'GET', url: '/me/onenote/notebooks' }, { id: '2', method: 'GET', url: '/me/messages' }]
+    return await refusal(() => client.api('/$batch').post({ requests }))
+  },
   async missing() {
     return await refusal(() => client.api('/me/onenote/pages/none').get())
   },

@@ -186,9 +186,9 @@ async def test_answers_of_a_batch_pass_as_those_of_single_calls(bundle: Bundle) 
     a, b, c, d, e = got.json["responses"]
     assert (a["headers"], a["body"]) == ({}, {"@odata.nextLink": link.replace(THEIRS, OURS)})
     assert base64.b64decode(b["body"]).decode() == f'<img src="{OURS}/v1.0/me/onenote/pages/1">'
-    assert c["body"] == page.replace(THEIRS, OURS)
-    assert (d["headers"], d["body"]["explanation"]["code"]) == ({"retry-after": "60"}, "onenote_too_many_requests")
-    assert e["headers"] == {"etag": "1", "location": link.replace(THEIRS, OURS)}
+    assert (c["headers"], c["body"]) == ({"Content-Type": "text/html; charset=utf-8"}, page.replace(THEIRS, OURS))
+    assert (d["headers"], d["body"]["explanation"]["code"]) == ({"Retry-After": "60"}, "onenote_too_many_requests")
+    assert e["headers"] == {"ETag": "1", "Location": link.replace(THEIRS, OURS)}
     assert "sandbox" in got.headers["content-security-policy"]
 
 
