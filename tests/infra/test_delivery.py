@@ -1,5 +1,6 @@
 """The workflow keeps to its rules, and the document about delivery says what is true."""
 
+import json
 import os
 import re
 import subprocess
@@ -150,3 +151,34 @@ def test_what_has_not_been_run_is_said() -> None:
     )
     assert len(rows) > 5
     assert all(state.startswith("not yet") for step, state in rows if step not in ("step", "---"))
+
+
+# "Azure built-in roles", Microsoft Learn.
+ROLES = {
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+}
+PLACES = {
+    "Microsoft.KeyVault/vaults/onat-op-": "the operator's vault",
+    "Microsoft.KeyVault/vaults/onat-": "each token vault",
+    "Microsoft.Storage/storageAccounts/": "its storage account",
+    "Microsoft.Insights/components/": "its Application Insights component",
+}
+
+
+def test_the_document_lists_the_roles_that_would_be_given_and_no_other() -> None:
+    """R-01, R-16: of the default deployment as it evaluates, all of them the app's."""
+    snapshot = json.loads((ROOT / "infra" / "variants" / "default.snapshot.json").read_text(encoding="utf-8"))
+    given = set()
+    for resource in snapshot["predictedResources"]:
+        if resource["type"] == "Microsoft.Authorization/roleAssignments":
+            where = next(name for part, name in PLACES.items() if part in resource["id"].split(",")[0])
+            given.add((ROLES[resource["properties"]["roleDefinitionId"].rsplit("/", 1)[-1]], where))
+    rows = re.findall(r"^\| (the app|who deploys) \| ([^|]+) \| ([^|]+) \| [^|]+ \|$", SECURITY, re.MULTILINE)
+    assert {(role, where) for who, role, where in rows if who == "the app"} == given
+    assert [(role, where) for who, role, where in rows if who == "who deploys"] == [
+        ("Key Vault Secrets Officer", "the operator's vault")
+    ]
