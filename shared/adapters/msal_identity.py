@@ -7,7 +7,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlencode
@@ -19,7 +19,7 @@ from shared.adapters import id_token
 from shared.adapters.client_credential import ClientCredential, MsalCredential
 from shared.adapters.http import retry_after_s
 from shared.adapters.metadata import Endpoints, Metadata
-from shared.adapters.msal_seam import Answer, CapturedError, answered, capture
+from shared.adapters.msal_seam import Answer, RefreshForm, TokenRequest, answered, captured_from
 from shared.adapters.signing_keys import SigningKeys
 from shared.errors import Misconfigured, ProviderUnavailable
 from shared.model import (
@@ -39,6 +39,7 @@ from shared.settings import Settings
 from shared.verdicts import MENDS, Who, judge
 
 _APPS_KEPT = 500
+_FORM_FOR = timedelta(minutes=1)
 _BODY_LIMIT = 1 << 20
 _PROOF = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
 _DOMAIN_HINTS = {AccountKind.PERSONAL: "consumers", AccountKind.WORK: "organizations"}
@@ -62,6 +63,7 @@ class MsalIdentity:
         self._keys = SigningKeys(http, clock)
         self._clock = clock
         self._apps: dict[str, tuple[MsalCredential, str, Any]] = {}
+        self._forms: dict[tuple[str, tuple[str, ...]], tuple[Any, datetime, RefreshForm]] = {}
 
     async def authorization_url(self, attempt: Attempt) -> str:
         endpoints = await self._metadata.endpoints(attempt.authority)
@@ -97,16 +99,16 @@ class MsalIdentity:
             "scope": [*scopes.OPENID, *scopes_of(attempt.scopes, self._settings.scope_prefix)],
             "claims_challenge": attempt.claims,
         }
-        answer = {"code": code, "state": attempt.state}
+        callback = {"code": code, "state": attempt.state}
 
         def ask(app: Any, post: Callable[..., object]) -> dict[str, Any]:
             # msal takes the claims out of the flow that it is given; a second round needs them again.
-            result: dict[str, Any] = app.acquire_token_by_auth_code_flow(dict(flow), answer, post=post)
+            result: dict[str, Any] = app.acquire_token_by_auth_code_flow(dict(flow), callback, post=post)
             return result
 
         endpoints = await self._metadata.endpoints(authority)
-        raw, read = await self._ask(endpoints, authority, ask)
-        claims = read().get("id_token_claims")
+        app, answer, raw = await self._ask(endpoints, authority, lambda app: TokenRequest.built(partial(ask, app)))
+        claims = _read(partial(ask, app), answer, raw).get("id_token_claims")
         if not isinstance(claims, Mapping):
             raise InvalidIdToken("missing")
         self._check(claims, endpoints, attempt, authority)
@@ -132,14 +134,12 @@ class MsalIdentity:
         )
 
     async def refresh(self, refresh_token: str, scopes: Sequence[str], authority: str) -> Grant:
-        wanted = list(scopes_of(scopes, self._settings.scope_prefix))
-
-        def ask(app: Any, post: Callable[..., object]) -> dict[str, Any]:
-            result: dict[str, Any] = app.acquire_token_by_refresh_token(refresh_token, wanted, post=post)
-            return result
-
+        wanted = scopes_of(scopes, self._settings.scope_prefix)
+        endpoints = await self._metadata.endpoints(authority)
         # msal's reading would add nothing here: a renewal is told by its tokens alone.
-        raw, _ = await self._ask(await self._metadata.endpoints(authority), authority, ask)
+        _, _, raw = await self._ask(
+            endpoints, authority, lambda app: self._form(app, authority, wanted).request(refresh_token)
+        )
         return self._grant(raw, scopes, refresh_token)
 
     async def knows_issuer(self, issuer: str) -> bool:
@@ -168,13 +168,11 @@ class MsalIdentity:
         endpoints = await self._metadata.endpoints(authority)
         for again in (True, False):
             app = await self._app(endpoints, authority)
-            try:
-                app.acquire_token_by_refresh_token("-", [], post=capture)
-            except CapturedError as captured:
-                proof = {name: value for name, value in captured.data.items() if name in _PROOF}
-                answer, raw = await self._send(CapturedError(captured.url, captured.headers, proof | dict(grant)))
-            else:
-                raise Misconfigured(["msal no longer honours post=: install the pinned version."])
+            captured = captured_from(partial(app.acquire_token_by_refresh_token, "-", []))
+            form = {name: value for name, value in captured.data.items() if name in _PROOF} | dict(grant)
+            answer, raw = await self._send(
+                TokenRequest(url=captured.url, headers=captured.headers, body=urlencode(form).encode())
+            )
             if not (isinstance(raw.get("error"), str) and raw["error"]):
                 return None
             refusal = _refusal(raw, answer.correlation_id)
@@ -186,21 +184,16 @@ class MsalIdentity:
         self,
         endpoints: Endpoints,
         authority: str,
-        ask: Callable[[Any, Callable[..., object]], dict[str, Any]],
-    ) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
-        """The answer, and a function that gives msal's reading of it. A refused credential is read again, once."""
+        build: Callable[[Any], TokenRequest],
+    ) -> tuple[Any, Answer, dict[str, Any]]:
+        """The app that asked, the answer with tokens, and its JSON. A refused credential is read again, once."""
         for again in (True, False):
             app = await self._app(endpoints, authority)
-            try:
-                ask(app, capture)
-            except CapturedError as captured:
-                answer, raw = await self._send(captured)
-            else:
-                raise Misconfigured(["msal no longer honours post=: install the pinned version."])
+            answer, raw = await self._send(build(app))
             if not (isinstance(raw.get("error"), str) and raw["error"]):
                 if not isinstance(raw.get("access_token"), str) or not raw["access_token"]:
                     raise ProviderUnavailable(f"token endpoint: HTTP {answer.status_code}, neither tokens nor an error")
-                return raw, partial(_read, partial(ask, app), answer, raw)
+                return app, answer, raw
             refusal = _refusal(raw, answer.correlation_id)
             verdict = judge(refusal)
             # The endpoint of personal accounts may not take a code from `common`: sign-in has a way on for that.
@@ -238,13 +231,33 @@ class MsalIdentity:
             self._apps[authority] = (credential, endpoints.token, app)
         return app
 
-    async def _send(self, request: CapturedError) -> tuple[Answer, dict[str, Any]]:
+    def _form(self, app: Any, authority: str, wanted: tuple[str, ...]) -> RefreshForm:
+        """Built anew with a new app, and every minute: the app's proof, and whatever else is in it, ages."""
+        known, now = self._forms.get((authority, wanted)), self._clock.now()
+        if known and known[0] is app and abs(now - known[1]) < _FORM_FOR:
+            return known[2]
+
+        def ask(refresh_token: str, post: Callable[..., object]) -> object:
+            return app.acquire_token_by_refresh_token(refresh_token, list(wanted), post=post)
+
+        form = RefreshForm.built(ask)
+        if len(self._forms) >= _APPS_KEPT:
+            self._forms.pop(next(iter(self._forms)))
+        self._forms[authority, wanted] = (app, now, form)
+        return form
+
+    async def _send(self, request: TokenRequest) -> tuple[Answer, dict[str, Any]]:
         """The answer as msal takes it, and its JSON object. Raises ProviderUnavailable for what is none."""
         correlation_id = str(uuid.uuid4())
-        headers = {**request.headers, "client-request-id": correlation_id, "return-client-request-id": "true"}
+        headers = {
+            **request.headers,
+            "Content-Type": "application/x-www-form-urlencoded",
+            "client-request-id": correlation_id,
+            "return-client-request-id": "true",
+        }
         try:
             async with self._http.post(
-                request.url, data=request.data, headers=headers, allow_redirects=False
+                request.url, data=request.body, headers=headers, allow_redirects=False
             ) as answer:
                 body = await answer.content.read(_BODY_LIMIT)
                 while len(body) < _BODY_LIMIT and (more := await answer.content.read(_BODY_LIMIT)):

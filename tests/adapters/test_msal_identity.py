@@ -4,8 +4,10 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msal
@@ -14,9 +16,12 @@ import pytest
 from local.faults import Fault
 from local.identity_provider import CONTOSO_TENANT, FABRIKAM_TENANT, USERS, User
 from local.tls import LocalAuthority
-from shared.adapters.metadata import Endpoints
+from shared.adapters.client_credential import ClientCredential, MsalCredential
+from shared.adapters.clock import SystemClock
+from shared.adapters.metadata import Endpoints, Metadata
 from shared.adapters.msal_app import NoCache
-from shared.adapters.msal_seam import CapturedError, Discovered, capture
+from shared.adapters.msal_identity import MsalIdentity
+from shared.adapters.msal_seam import CapturedError, Discovered, RefreshForm, capture, captured_from
 from shared.errors import Misconfigured, ProviderUnavailable
 from shared.model import AccountKind, Flow, digest
 from shared.ports import InvalidIdToken, ProviderRefused
@@ -28,6 +33,7 @@ from tests.adapters.provider_world import (
     provider_world,
     unsigned,
 )
+from tests.doubles.clock import ManualClock
 from tests.doubles.identity import personal_account, work_account
 
 ADA = next(user for user in USERS if user.personal)
@@ -49,27 +55,29 @@ def metadata_calls(world: ProviderWorld) -> list[str]:
 # The seam to msal ----------------------------------------------------------------------------------------------
 
 
+ENDPOINTS = Endpoints(
+    issuer="https://login.example/{tenantid}/v2.0",
+    authorization="https://login.example/common/authorize",
+    token="https://login.example/common/token",
+    end_session=None,
+    jwks=None,
+)
+
+
 def test_msal_honours_post_and_makes_no_call_of_its_own() -> None:
     """The contract with an undocumented keyword: a msal that stops honouring it must fail here, not in production."""
-    endpoints = Endpoints(
-        issuer="https://login.example/{tenantid}/v2.0",
-        authorization="https://login.example/common/authorize",
-        token="https://login.example/common/token",
-        end_session=None,
-        jwks=None,
-    )
     app = msal.ConfidentialClientApplication(
         CLIENT_ID,
         authority="https://login.example/common",
         client_credential=SECRET,
         instance_discovery=False,
-        http_client=Discovered(endpoints),
+        http_client=Discovered(ENDPOINTS),
         token_cache=NoCache(),
         azure_region=False,
     )
     with pytest.raises(CapturedError) as refresh:
         app.acquire_token_by_refresh_token("the-refresh-token", ["Notes.Read"], post=capture)
-    assert refresh.value.url == endpoints.token
+    assert refresh.value.url == ENDPOINTS.token
     assert refresh.value.data["grant_type"] == "refresh_token"
     assert refresh.value.data["refresh_token"] == "the-refresh-token"
     assert refresh.value.data["client_secret"] == SECRET
@@ -82,6 +90,46 @@ def test_msal_honours_post_and_makes_no_call_of_its_own() -> None:
     assert redeem.value.data["code_verifier"] == "v"
     assert redeem.value.data["redirect_uri"] == "https://app.example/cb"
     assert "the-code" not in str(redeem.value)
+
+
+@pytest.mark.parametrize(
+    "credential", [SECRET, {"client_assertion": lambda: "the-assertion"}], ids=["secret", "assertion"]
+)
+def test_a_renewals_form_differs_in_the_refresh_token_alone(credential: Any) -> None:
+    """The contract that lets one form serve everybody: a msal that puts more of a person into it must fail here."""
+    app = msal.ConfidentialClientApplication(
+        CLIENT_ID,
+        authority="https://login.example/common",
+        client_credential=credential,
+        instance_discovery=False,
+        http_client=Discovered(ENDPOINTS),
+        token_cache=NoCache(),
+        azure_region=False,
+    )
+    ask = partial(app.acquire_token_by_refresh_token, scopes=["Notes.Read"])
+    form = RefreshForm.built(ask)
+    for token in ("0.AXkA-one_two~three", "with&=+% and ü"):
+        by_msal = captured_from(partial(ask, token))
+        ours = form.request(token)
+        assert parse_qs(ours.body.decode(), strict_parsing=True) == {k: [str(v)] for k, v in by_msal.data.items()}
+        assert ours.url == by_msal.url
+        ever_new = {"client-request-id": ""}
+        assert {**ours.headers, **ever_new} == {**by_msal.headers, **ever_new}
+
+
+def test_a_msal_that_sends_by_itself_or_hides_the_token_elsewhere_is_not_used() -> None:
+    def sends(refresh_token: str, post: object) -> object:
+        return {}
+
+    def hides(refresh_token: str, post: Callable[..., object]) -> object:
+        return post("https://login.example", headers={"x": refresh_token}, data={"refresh_token": refresh_token})
+
+    def renames(refresh_token: str, post: Callable[..., object]) -> object:
+        return post("https://login.example", headers={}, data={"token": refresh_token})
+
+    for ask in (sends, hides, renames):
+        with pytest.raises(Misconfigured, match="install the pinned version"):
+            RefreshForm.built(ask)
 
 
 # Where the browser goes ----------------------------------------------------------------------------------------
@@ -478,6 +526,46 @@ async def test_a_wrong_credential_alarms_the_operator_and_ends_no_session(
     assert "provider_refused_the_app" in caplog.text
     assert "client_secret_wrong" in caplog.text
     assert "a wrong secret" not in caplog.text
+
+
+class AskedCredential(ClientCredential):
+    """Counts how often msal has asked for the proof."""
+
+    asked = 0
+
+    async def get(self, authority: str) -> MsalCredential:
+        return self._same
+
+    @cached_property
+    def _same(self) -> MsalCredential:
+        return {"client_assertion": self._assertion_of}
+
+    def _assertion_of(self, _context: dict[str, str]) -> str:
+        self.asked += 1
+        return f"assertion {self.asked}"
+
+
+async def test_a_renewals_request_is_built_once_a_minute_for_each_authority_and_scopes(world: ProviderWorld) -> None:
+    """R-11: so that an assertion in it never gets old, and a thousand renewals don't ask for a thousand."""
+    clock = ManualClock()
+    operator = world.operator
+    credential = AskedCredential(world.settings, operator.read_secret, operator.identity_token)
+    metadata = Metadata(world.http, world.settings.authority_host, world.settings.tenant, SystemClock())
+    identity = MsalIdentity(world.settings, world.http, metadata, credential, clock)
+    world.answer_with({"access_token": "an-access-token", "expires_in": 3600})
+    asked: list[int] = []
+    for waited_s, scope, authority in (
+        (0, "Notes.Read", CONTOSO_TENANT),
+        (59, "Notes.Read", CONTOSO_TENANT),
+        (2, "Notes.Read", CONTOSO_TENANT),
+        (0, "Notes.ReadWrite", CONTOSO_TENANT),
+        (0, "Notes.Read", FABRIKAM_TENANT),
+        (-7200, "Notes.Read", FABRIKAM_TENANT),
+    ):
+        clock.advance(timedelta(seconds=waited_s))
+        await identity.refresh("a-refresh-token", (scope,), authority)
+        asked.append(credential.asked)
+    assert asked == [1, 1, 2, 3, 4, 5]
 
 
 async def test_a_managed_identity_stands_in_for_the_secret(world: ProviderWorld) -> None:
