@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from shared.schedule import PASS_LATEST
+
 NOT_CHECKED = "not_checked"
 SERVICE = "onenote-auth"
 """What `/api/health` calls itself, so that a public address that leads elsewhere shows."""
@@ -17,8 +19,7 @@ CLOCK_LIMIT = timedelta(minutes=5)
 
 CLOCK_DRIFTS = timedelta(minutes=1)
 
-TIMER_LIMIT = timedelta(hours=2)
-"""Every vault is listed whole once an hour at the least, however large it is."""
+TIMER_LIMIT = 2 * PASS_LATEST
 
 
 class State(StrEnum):
@@ -86,7 +87,7 @@ def timer(vault: str, age: timedelta | None) -> Finding:
         of=vault,
         state=State.BROKEN,
         code="timer_late",
-        what=f"The timer's last whole run over this vault was {minutes:.0f} min ago; it should be every hour.",
+        what=f"The timer's last whole run over this vault was {minutes:.0f} min ago; it should be every 90 at most.",
         cause="It does not run, REFRESH_SCHEDULE is too rare, or it can't do all that is due. Sessions die of it in time.",
         mend="Look for `sweep` in the log. None: check the app's storage account. Else do what its `causes` say.",
     )

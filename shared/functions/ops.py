@@ -5,6 +5,7 @@ has a route of its own. Each call about accounts leaves a line in the log: which
 """
 
 import hmac
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import wraps
@@ -23,6 +24,8 @@ from shared.functions.sessions import health, min_validity, times, token_body
 from shared.model import Stored
 from shared.parts import PartsNow
 from shared.usecases.accounts import best_health
+
+_UID_UTID = re.compile(r"[\w-]{1,80}\.[0-9a-f-]{36}", re.IGNORECASE)
 
 
 def audited(action: str) -> Callable[[Handler], Handler]:
@@ -45,13 +48,19 @@ def audited(action: str) -> Callable[[Handler], Handler]:
                     "operator_call",
                     action=action,
                     key=await _key_digest(call),
-                    account=call.req.route_params.get("home_account_id", "")[:200] or None,
+                    account=_account_named(call),
                     outcome=outcome,
                 )
 
         return handle
 
     return around
+
+
+def _account_named(call: Call) -> str | None:
+    """What was asked about, if it can be an account: a log is no place for whatever else was sent."""
+    value = unquote(call.req.route_params.get("home_account_id", ""))
+    return value if _UID_UTID.fullmatch(value) else None
 
 
 async def _key_digest(call: Call) -> str | None:
