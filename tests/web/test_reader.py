@@ -1,5 +1,6 @@
 """The demo page's reader in a real browser: from notebooks to a page's picture, new pages, finding, and what goes wrong."""
 
+import asyncio
 import json
 import struct
 import zlib
@@ -11,6 +12,7 @@ from playwright.async_api import BrowserContext, FilePayload, FrameLocator, Page
 
 from local.browser.sign_in import PERSONAL_USER, WORK_USER
 from local.control_client import ControlClient
+from tests.web import npm
 from tests.web.provider import allow
 from tests.web.reader import LISTED, PICTURE_PAGE, open_picture_page, open_section, sign_in
 from tests.web.test_demo_page import CONTRAST
@@ -190,6 +192,40 @@ async def test_reading_fits_the_screen(tab: Page, width: int) -> None:
         box = await target.bounding_box()
         assert box is not None
         assert box["height"] >= 24
+
+
+AXE = """async () => {
+  const { violations } = await axe.run(document, { iframes: false })
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target).join(', ')}`)
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_to_mend_on_any_screen(tab: Page, control: ControlClient, scheme: str) -> None:
+    """Names, roles, contrast, structure (WCAG 2.2 A and AA, and axe's best practices)."""
+    modules = await asyncio.to_thread(npm.modules)
+    axe = (modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    await tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    await tab.goto("/")
+    await expect(tab.locator("#signed-out")).to_be_visible()
+    await tab.evaluate(axe)
+    found = {"signed out": await tab.evaluate(AXE)}
+    await sign_in(tab, "work or school", WORK_USER)
+    await tab.evaluate(axe)
+    await open_picture_page(tab)
+    await tab.get_by_text("New page in Drafts").click()
+    await tab.get_by_label("Title", exact=True).fill("A title")
+    await tab.get_by_role("button", name="Add the page").click()
+    await expect(tab.get_by_role("link", name="Allow it")).to_be_visible()
+    await tab.get_by_text("What the vault holds").click()
+    await expect(tab.locator("#vault-list li").first).to_be_visible()
+    found["reading"] = await tab.evaluate(AXE)
+    await control.revoke(WORK_USER)
+    await control.expire_access_tokens()
+    await tab.get_by_role("button", name="List five notebooks by name").click()
+    await expect(tab.get_by_role("heading", name="Please sign in once more")).to_be_visible()
+    found["reconnect"] = await tab.evaluate(AXE)
+    assert found == {"signed out": [], "reading": [], "reconnect": []}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
