@@ -78,10 +78,7 @@ param recoverOperatorVault bool = false
 @description('Object id of who puts the credential into the operator\'s vault: gets the role for it, where there is one to store. Empty gives nobody a role.')
 param operatorPrincipalId string = ''
 
-@description('What kind of principal that is.')
-param operatorPrincipalType 'User' | 'Group' | 'ServicePrincipal' = 'User'
-
-@description('Whether vaults and storage are reached through a private network alone. The function app stays public, as browsers come to it; what is put into the operator\'s vault must then come from that network, too.')
+@description('Whether vaults and storage are reached through a private network alone. The function app stays public, as browsers come to it; what is put into the operator\'s vault must then come from that network, too. Once before: az provider register --namespace Microsoft.App.')
 param privateNetworking bool = false
 
 @description('Whether to make a static web app for the front end, whose /api is this app. Azure then closes the app\'s own host name to everybody else. Microsoft\'s documents do not name Flex Consumption among the plans that can be linked: try it before you rely on it.')
@@ -242,7 +239,6 @@ module roles 'modules/roles.bicep' = {
   params: {
     appPrincipalId: identity.outputs.principalId
     operatorPrincipalId: storedCredential == 'none' ? '' : operatorPrincipalId
-    operatorPrincipalType: operatorPrincipalType
     tokenVaultNames: [for i in range(0, tokenVaultCount): tokenVaults[i].outputs.name]
     operatorVaultName: operatorVault.outputs.name
     storageAccountName: storage.outputs.name

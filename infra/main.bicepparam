@@ -45,7 +45,6 @@ param recoverOperatorVault = bool(readEnvironmentVariable('RECOVER_OPERATOR_VAUL
 
 // azd knows who is signed in.
 param operatorPrincipalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
-param operatorPrincipalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
 
 param privateNetworking = bool(readEnvironmentVariable('PRIVATE_NETWORKING', 'false'))
 param staticWebApp = bool(readEnvironmentVariable('STATIC_WEB_APP', 'false'))

@@ -44,7 +44,7 @@ PURPOSES = {
     "Microsoft.Storage/storageAccounts/blobServices": ("Blob service", "of that account"),
     "Microsoft.Storage/storageAccounts/blobServices/containers": ("Container", "the deployed package"),
     "Microsoft.Web/serverfarms": ("Flex Consumption plan", "instances for the app, none while nobody calls"),
-    "Microsoft.Web/sites": ("Function app", "this project"),
+    "Microsoft.Web/sites": ("Function app", "this project: the sign-in, the sessions, the way to OneNote"),
     "Microsoft.Web/sites/hostNameBindings": ("Host name", "your own host name for the app"),
     "Microsoft.Web/sites/certificates": ("Certificate", "for that host name; Azure renews it"),
     "Microsoft.Web/staticSites": ("Static web app", "the front end"),
@@ -166,7 +166,7 @@ def _role(assignment: Mapping[str, Any]) -> Role:
     principal = properties["principalId"]
     app = re.fullmatch(r"\[reference\('[^']+/userAssignedIdentities/[^']+', '[^']+'\)\.principalId\]", principal)
     return Role(
-        who="the app's identity" if app else f"{properties['principalType'].lower()} {principal}",
+        who="the app's identity" if app else f"who deploys ({principal})",
         role=ROLES[properties["roleDefinitionId"].rpartition("/")[2]],
         scope=scope[1] or scope[2],
         why=properties["description"],

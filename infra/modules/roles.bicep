@@ -6,9 +6,6 @@ param appPrincipalId string
 @description('Object id of who deploys and puts the credential into the operator\'s vault; empty gives nobody a role.')
 param operatorPrincipalId string
 
-@description('What kind of principal that is.')
-param operatorPrincipalType 'User' | 'Group' | 'ServicePrincipal'
-
 @description('The vaults that hold sessions.')
 param tokenVaultNames string[]
 
@@ -118,12 +115,12 @@ resource appSendsTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' 
   }
 }
 
+// A person or a pipeline: Azure finds out which.
 resource operatorKeepsTheCredential 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId)) {
   scope: operatorVault
   name: guid(operatorVault.id, operatorPrincipalId, roles.secretsOfficer)
   properties: {
     principalId: operatorPrincipalId
-    principalType: operatorPrincipalType
     roleDefinitionId: roles.secretsOfficer
     description: 'Who deploys puts the client secret or certificate here; owning the subscription does not allow that.'
   }

@@ -69,7 +69,7 @@ def test_each_identity_has_the_roles_it_needs_and_no_other(variant: str) -> None
         (app, "Monitoring Metrics Publisher", insights["id"]),
     ]
     if variant == "several-vaults":  # the one with a client secret, which somebody has to put there
-        operator = "user 22222222-2222-2222-2222-222222222222"
+        operator = "who deploys (22222222-2222-2222-2222-222222222222)"
         wanted.append((operator, "Key Vault Secrets Officer", operator_vault["id"]))
     given = [(role.who, role.role, role.scope) for role in plan.roles(kept(variant))]
     assert sorted(given) == sorted(wanted)
