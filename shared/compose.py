@@ -149,7 +149,7 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
         identity=identity,
         sessions=sessions,
         engine=engine,
-        sign_in=SignIn(store, sessions, engine, identity, clock, policy, rules),
+        sign_in=SignIn(store, sessions, engine, identity, clock, policy, rules, sign_out),
         sign_out=sign_out,
         accounts=Accounts(store, sessions, engine, sign_out),
         notes=NotesCalls(GraphNotes(graph_http, settings.graph_base_url, settings.graph_body_max_bytes), engine, clock),

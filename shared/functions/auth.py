@@ -109,7 +109,13 @@ async def error(call: Call) -> Answer:
         known,
         ref if _REF.fullmatch(ref) else new_ref(),
         language=language_of(call.req.headers.get("accept-language", "")),
-        again_url=login_url(call.settings, return_to, claims=from_link(call.query.one("claims"))),
+        again_url=login_url(
+            call.settings,
+            return_to,
+            claims=from_link(call.query.one("claims")),
+            # Else the provider would take the same account again, without asking.
+            prompt="select_account" if known == "wrong_account" else None,
+        ),
         back_url=return_to + error_fragment(call.settings, known),
         only=only_kind(call.settings),
     )

@@ -191,12 +191,19 @@ def only_kind(settings: Settings) -> str | None:
 
 
 def login_url(
-    settings: Settings, return_to: str | None, kind: AccountKind | None = None, *, claims: str | None = None
+    settings: Settings,
+    return_to: str | None,
+    kind: AccountKind | None = None,
+    *,
+    claims: str | None = None,
+    prompt: str | None = None,
 ) -> str:
     """`claims`, as JSON, travel in the link itself: every instance can then ask for them (R-10)."""
     query = {"return_to": return_to or settings.default_return_url}
     if kind:
         query["account"] = kind.value
+    if prompt:
+        query["prompt"] = prompt
     if carried := to_link(claims):
         query["claims"] = carried
     return f"{settings.public_base_url}/api/auth/login?{urlencode(query)}"

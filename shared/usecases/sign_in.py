@@ -34,6 +34,7 @@ from shared.ports import Clock, Identity, InvalidIdToken, ProviderRefused, Sessi
 from shared.schedule import Policy
 from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
+from shared.usecases.sign_out import SignOut
 
 _SPENT_MOST = 10_000
 _ROUNDS_MOST = 3
@@ -68,6 +69,7 @@ class SignIn:
         clock: Clock,
         policy: Policy,
         rules: Rules,
+        sign_out: SignOut,
     ) -> None:
         self._store = store
         self._sessions = sessions
@@ -76,6 +78,7 @@ class SignIn:
         self._clock = clock
         self._policy = policy
         self._rules = rules
+        self._sign_out = sign_out
         self._spent: dict[str, datetime] = {}
 
     async def begin(self, wish: Wish) -> tuple[Attempt, str]:
@@ -199,11 +202,7 @@ class SignIn:
         self._sessions.put(stored)
         log.event("signed_in", session=session.ref.name[:12], kind=record.account.kind.value, vault=session.vault)
         if previous:
-            self._sessions.end(previous)
-            try:
-                await self._store.delete(previous)
-            except BundleError as error:
-                log.warning("replaced_session_not_deleted", session=previous.name[:12], cause=str(error))
+            await self._sign_out.session(previous)
         return Completed(session=session, stored=stored, return_to=attempt.return_to)
 
     async def _extended(self, ref: SessionRef, attempt: Attempt, signed_in: SignedIn) -> Stored | None:

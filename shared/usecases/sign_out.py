@@ -69,17 +69,19 @@ class SignOut:
         await self._end(ref)
 
     async def _end_all(self, refs: Sequence[SessionRef]) -> int:
-        living: list[SessionRef] = []
-        for ref in refs:
-            try:
-                await self._sessions.get(ref)
-            except NotSignedIn:
-                continue
-            except BundleError:
-                pass  # can't be read: it ends all the same
-            living.append(ref)
+        lives = await asyncio.gather(*map(self._lives, refs))
+        living = [ref for ref, alive in zip(refs, lives, strict=True) if alive]
         await asyncio.gather(*map(self._end, living))
         return len(living)
+
+    async def _lives(self, ref: SessionRef) -> bool:
+        try:
+            await self._sessions.get(ref)
+        except NotSignedIn:
+            return False
+        except BundleError:
+            pass  # can't be read: it ends all the same
+        return True
 
     async def _end(self, ref: SessionRef) -> None:
         self._sessions.end(ref)

@@ -288,6 +288,13 @@ async def test_a_wrong_wish_is_a_page_to_a_person_and_a_problem_to_a_program(
     assert bundle.world.identity.authorizations == []
 
 
+async def test_after_a_wrong_account_trying_again_asks_which_one(bundle: Bundle) -> None:
+    """R-14: the provider would take the same one again, without asking."""
+    again = {code: (await bundle.call("auth_error", code=code)).body for code in ("wrong_account", "attempt_expired")}
+    assert b"prompt=select_account" in again["wrong_account"]
+    assert b"prompt=" not in again["attempt_expired"]
+
+
 async def test_the_error_page_shows_nothing_that_came_in_its_address(bundle: Bundle) -> None:
     """R-14, R-16."""
     page = await bundle.call(

@@ -10,6 +10,7 @@ from shared.attempts import ATTEMPT_FOR, Wish, allowed_kinds
 from shared.errors import (
     BadRequest,
     Misconfigured,
+    NotSignedIn,
     ProviderUnavailable,
     ReauthRequired,
     SessionUnknown,
@@ -424,11 +425,16 @@ async def test_a_new_sign_in_replaces_the_browsers_session_once_the_new_one_is_s
 
 
 async def test_an_old_session_that_cannot_be_deleted_does_not_spoil_the_new_one(world: World) -> None:
-    """R-04: it is refused in this process, and the sweep removes it when it is over."""
+    """R-04: it is refused in this process, and its deletion is tried again."""
     sign_in = world.here.sign_in()
     first = await finish(world, sign_in, work_account(), await begin(sign_in))
-    world.store.fail("delete", StoreUnavailable("HTTP 503"))
-    assert (await finish(world, sign_in, work_account(), await begin(sign_in, current=first.stored))).session
+    world.store.fail("delete", StoreUnavailable("HTTP 503"), times=3)
+    second = await finish(world, sign_in, work_account(), await begin(sign_in, current=first.stored))
+    assert second.session
+    with pytest.raises(NotSignedIn):
+        await world.here.sessions.get(first.stored.ref)
+    await asyncio.sleep(60)
+    assert [s.ref for s in await living(world)] == [second.stored.ref]
 
 
 @pytest.mark.parametrize(

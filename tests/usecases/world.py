@@ -59,7 +59,10 @@ class Instance:
             allowed_scopes=allowed_scopes,
             allow_token_flow=allow_token_flow,
         )
-        return SignIn(self._store, self.sessions, self.engine, self._world.identity, self._world.clock, POLICY, rules)
+        world = self._world
+        return SignIn(
+            self._store, self.sessions, self.engine, world.identity, world.clock, POLICY, rules, self.sign_out
+        )
 
 
 class World:
