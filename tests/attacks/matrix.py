@@ -77,7 +77,7 @@ DOORS = (
         method="GET",
         path="/api/auth/login",
         good={"account": "personal"},
-        attacked=("return_to", "account", "scope", "flow", "prompt", "login_hint", "domain_hint"),
+        attacked=("return_to", "account", "scope", "flow", "prompt", "login_hint", "domain_hint", "claims"),
     ),
     *(
         Door(
@@ -97,7 +97,7 @@ DOORS = (
             ("token", _TOKENS, ("session_state", "client_info", "scope", "token_type")),
         )
     ),
-    Door(method="GET", path="/api/auth/error", attacked=("code", "ref", "return_to")),
+    Door(method="GET", path="/api/auth/error", attacked=("code", "ref", "return_to", "claims")),
     Door(method="GET", path="/api/auth/logout", attacked=("return_to",)),
     Door(method="GET", path="/api/auth/frontchannel-logout", attacked=("sid", "iss"), good={"sid": OTHER_SESSION}),
     Door(method="GET", path="/api/auth/session", attacked=("return_to",), unread=("return_to",)),
