@@ -189,7 +189,11 @@ def lines(variant: str, evaluated: Mapping[str, Any]) -> Iterator[str]:
 def keep() -> None:
     """Write the snapshots of all variants that the repository keeps. Raises NotEvaluated."""
     for parameters in VARIANTS.values():
-        snapshot(parameters, INFRA)
+        evaluated = snapshot(parameters, INFRA)
+        # The compiler writes outputs in another order every time, which a review would have to read.
+        evaluated["outputs"] = dict(sorted(evaluated["outputs"].items()))
+        text = json.dumps(evaluated, indent=2, ensure_ascii=False)
+        parameters.with_suffix(".snapshot.json").write_text(text + "\n", encoding="utf-8")
         print(f"wrote {parameters.with_suffix('.snapshot.json').relative_to(INFRA.parent)}")
 
 
