@@ -56,7 +56,7 @@ export class BundleError extends Error {
     retryAfter: number | undefined;
     /** The missing permission.  @type {string | undefined} */
     scope: string | undefined;
-    /** Finds the cause in the operator's log.  @type {string | undefined} */
+    /** For the operator's log.  @type {string | undefined} */
     ref: string | undefined;
 }
 /** Only signing in helps; `link` does it and comes back to this page. */
@@ -65,7 +65,7 @@ export class SignInRequired extends BundleError {
 /** The person has not given the permission `scope`; `link` asks for it and comes back to this page. */
 export class PermissionMissing extends BundleError {
 }
-/** Too much or too early: try again after `retryAfter` seconds. */
+/** Try again after `retryAfter` seconds. */
 export class SlowDown extends BundleError {
 }
 /** Where to send the person, for a link.  @param {SignInOptions} [options] */
@@ -89,7 +89,7 @@ export function session({ signal }?: {
 }): Promise<Session>;
 /**
  * Calls back when there is another session or none, and when its permissions or health change: noticed in this page's
- * calls, by other tabs, and on coming back to this tab. Nothing is polled.
+ * calls, by other tabs, and on coming back here.
  * @param {(session: Session) => void} callback
  * @param {{ signal?: AbortSignal }} [options]
  * @returns {() => void} ends it, as `signal` does

@@ -1,7 +1,6 @@
 /**
  * The browser's side of onenote-auth: sign in, know who is there, call OneNote. No token ever comes here.
- *
- * No dependency, no build step; the bundle serves it at /api/client.js. Importing it asks nothing.
+ * Served at /api/client.js; importing it asks nothing.
  */
 
 const LONGEST_WAIT_S = 10
@@ -20,7 +19,7 @@ export class BundleError extends Error {
   retryAfter
   /** The missing permission.  @type {string | undefined} */
   scope
-  /** Finds the cause in the operator's log.  @type {string | undefined} */
+  /** For the operator's log.  @type {string | undefined} */
   ref
 
   /** @param {string} message @param {Partial<BundleError>} [fields] */
@@ -36,7 +35,7 @@ export class SignInRequired extends BundleError {}
 /** The person has not given the permission `scope`; `link` asks for it and comes back to this page. */
 export class PermissionMissing extends BundleError {}
 
-/** Too much or too early: try again after `retryAfter` seconds. */
+/** Try again after `retryAfter` seconds. */
 export class SlowDown extends BundleError {}
 
 /**
@@ -109,7 +108,7 @@ export function createClient({ baseUrl } = {}) {
 
   /**
    * Calls back when there is another session or none, and when its permissions or health change: noticed in this page's
-   * calls, by other tabs, and on coming back to this tab. Nothing is polled.
+   * calls, by other tabs, and on coming back here.
    * @param {(session: Session) => void} callback
    * @param {{ signal?: AbortSignal }} [options]
    * @returns {() => void} ends it, as `signal` does
@@ -180,7 +179,7 @@ export function createClient({ baseUrl } = {}) {
     return true
   }
 
-  /** Never tells: two tabs that hear different answers would go on for ever. */
+  /** Tells no tab: two that hear different answers would never stop. */
   function refresh() {
     ask().then(notice, () => {})
   }

@@ -1,10 +1,7 @@
 """A stack over https, and on it a person who is signed in and has 250 pages in one section."""
 
 import asyncio
-import os
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,12 +11,9 @@ import pytest_asyncio
 
 from local.browser import Browser
 from local.browser.sign_in import WORK_USER, sign_in
-from local.process import PROJECT, StackProcess
+from local.process import StackProcess
 from tests.clients.session import PAGES, Session
 from tests.stack.conftest import ONCE_A_YEAR
-
-HERE = Path(__file__).resolve().parent
-INSTALLED = PROJECT / ".local" / "official-client"
 
 
 @pytest.fixture(scope="session")
@@ -66,33 +60,3 @@ async def _fill(session: Session) -> None:
                 assert answer.status == 201, await answer.text()
 
         await asyncio.gather(*map(make, range(PAGES)))
-
-
-@pytest.fixture(scope="session")
-def javascript_client() -> Path:
-    """The folder with the official JavaScript client, installed once and kept; skips, or fails under CI, without npm."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    node, npm = shutil.which("node"), shutil.which("npm")
-    reason = "" if node and npm else "no node and npm on the PATH"
-    kept = INSTALLED / "package-lock.json"
-    if not reason and not (kept.is_file() and kept.read_bytes() == lock and (INSTALLED / "complete").is_file()):
-        shutil.rmtree(INSTALLED, ignore_errors=True)
-        INSTALLED.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, INSTALLED)
-        ran = subprocess.run(
-            [str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=INSTALLED,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
-        reason = f"npm ci failed: {ran.stderr.strip()[-500:]}" if ran.returncode else ""
-        if not reason:
-            (INSTALLED / "complete").touch()
-    if not reason:
-        return INSTALLED
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(f"CI must run the official client: {reason}")
-    pytest.skip(reason)

@@ -3,28 +3,27 @@
 import base64
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.conftest import HERE
+from tests import npm
 from tests.clients.session import PAGE, PAGES, PICTURE, Session
 
 type Walk = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def walk(session: Session, javascript_client: Path) -> Walk:
+def walk(session: Session) -> Walk:
     """What each step of `walk.mjs` gave; a failed step fails the test that asks for it."""
     ran = subprocess.run(
-        [str(shutil.which("node")), str(HERE / "walk.mjs")],
+        [npm.node(), str(Path(__file__).with_name("walk.mjs"))],
         env={
             **os.environ,
             **session.environment(),
-            "CLIENT_FOLDER": str(javascript_client),
+            "NODE_MODULES": str(npm.modules()),
             "PAGE": PAGE,
             "PICTURE": base64.b64encode(PICTURE).decode(),
         },

@@ -1,5 +1,6 @@
 """The official Microsoft Graph JavaScript client in Chromium, on a front end beside the functions: app. and api. of one domain."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, async_playwright
 
+from tests import npm
 from tests.clients.session import PAGE, PICTURE
 from tests.web.conftest import _ARGUMENTS, browser_path
 from tests.web.places import RESOLVER, Place, standing
@@ -18,7 +20,7 @@ __all__ = ["browser_path"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-BUNDLE = "node_modules/@microsoft/microsoft-graph-client/lib/graph-js-sdk.js"
+BUNDLE = "@microsoft/microsoft-graph-client/lib/graph-js-sdk.js"
 WALK = """async ({ api, html, picture }) => {
     const { Client, HTTPMessageHandler, RetryHandler, TelemetryHandler } = window.MicrosoftGraph
     class SessionCookie {
@@ -66,14 +68,12 @@ async def page(browser_path: str) -> AsyncIterator[Page]:
         await browser.close()
 
 
-async def test_it_creates_and_reads_a_page_with_an_image_from_another_origin(
-    page: Page, place: Place, javascript_client: Path
-) -> None:
+async def test_it_creates_and_reads_a_page_with_an_image_from_another_origin(page: Page, place: Place) -> None:
     """R-09: CORS lets its headers and its multipart body pass, and next links are followed with the cookie."""
     asked: list[Any] = []
     page.on("request", lambda request: asked.append(request.headers))
     await sign_in(page, place)
-    await page.add_script_tag(path=javascript_client / BUNDLE)
+    await page.add_script_tag(path=await asyncio.to_thread(npm.modules) / BUNDLE)
     picture = base64.b64encode(PICTURE).decode()
     done = await page.evaluate(WALK, {"api": place.api, "html": PAGE, "picture": picture})
     assert done["title"] == "Made by a client"

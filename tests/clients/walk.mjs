@@ -2,7 +2,7 @@
 // Changed against its documentation: the base URL, and a middleware that sends the session's cookie in place of a token.
 import { createRequire } from 'node:module'
 
-const require = createRequire(`${process.env.CLIENT_FOLDER}/`)
+const require = createRequire(`${process.env.NODE_MODULES}/`)
 const graph = require('@microsoft/microsoft-graph-client')
 
 class SessionCookie {

@@ -15,8 +15,8 @@ from local.browser.sign_in import PERSONAL_USER, WORK_USER
 from local.control_client import ControlClient
 from local.listen import Listener
 from local.process import StackProcess
+from tests import npm
 from tests.stack.conftest import ONCE_A_YEAR
-from tests.web import npm
 from tests.web.provider import allow, choose, refuse
 from tests.web.test_client_types import example
 

@@ -12,7 +12,7 @@ from playwright.async_api import BrowserContext, FilePayload, FrameLocator, Page
 
 from local.browser.sign_in import PERSONAL_USER, WORK_USER
 from local.control_client import ControlClient
-from tests.web import npm
+from tests import npm
 from tests.web.provider import allow
 from tests.web.reader import LISTED, PICTURE_PAGE, open_picture_page, open_section, sign_in
 from tests.web.test_demo_page import CONTRAST
