@@ -59,7 +59,7 @@ async def test_a_batch_reads_writes_and_leads_back(browser: Browser, stack: Stac
     following = got["list"]["body"]["@odata.nextLink"]
     assert following.startswith(f"{stack.url}{ONENOTE}/notebooks?")
     assert (await get(browser, following))["value"]
-    assert got["new"]["headers"]["location"].startswith(f"{stack.url}{ONENOTE}/notebooks/")
+    assert got["new"]["headers"]["Location"].startswith(f"{stack.url}{ONENOTE}/notebooks/")
     assert base64.b64decode(got["page"]["body"]).startswith(b"<html")
     assert got["gone"]["body"]["explanation"]["code"] == "onenote_not_found"
 
