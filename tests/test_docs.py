@@ -57,7 +57,7 @@ def test_operating_names_every_log_event_and_no_other() -> None:
 
 
 def test_operating_names_every_field_of_the_sweeps_line() -> None:
-    tree = ast.parse((ROOT / "shared" / "usecases" / "sweep.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "shared" / "usecases" / "summary.py").read_text(encoding="utf-8"))
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
     fields = next(
         {keyword.arg for keyword in call.keywords} - {"level"}  # how loud it is, no field of the line

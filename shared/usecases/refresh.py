@@ -17,7 +17,6 @@ from shared.errors import (
     NotSignedIn,
     ProviderUnavailable,
     ReauthRequired,
-    RecordTooNew,
     SessionEnded,
     SessionUnknown,
     StoreUnavailable,
@@ -26,8 +25,10 @@ from shared.errors import (
 from shared.model import Flow, Grant, Health, Marks, SessionRef, Stored, refreshed_after
 from shared.ports import Clock, Identity, ProviderRefused, SessionStore
 from shared.schedule import Policy
+from shared.usecases.backoff import Backoff
 from shared.usecases.claims import Claims
 from shared.usecases.sessions import Sessions
+from shared.usecases.unsaved import Unsaved
 from shared.verdicts import MENDS, Verdict, Who, judge
 
 MARGIN_S = 120
@@ -44,10 +45,6 @@ class Renewal:
 
 type Enough = Callable[[Stored], bool]
 
-_BUSY_FIRST_S = 1.0
-_BUSY_MOST_S = 60.0
-_SAVE_RETRIES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-_BACKOFFS_KEPT = 10_000
 _RACES_MOST = 3
 _WORTH_RENEWING = 0.9
 
@@ -72,9 +69,8 @@ class Engine:
         self._policy = policy
         self._claims = claims
         self._flights: dict[SessionRef, asyncio.Task[Stored]] = {}
-        self._busy: dict[SessionRef, tuple[datetime, float]] = {}
-        self._unsaved: dict[SessionRef, Stored] = {}
-        self._saving: dict[SessionRef, asyncio.Task[None]] = {}
+        self._backoff = Backoff(clock)
+        self._unsaved = Unsaved(store, sessions, clock)
 
     async def usable(self, ref: SessionRef, *, min_validity_s: float = MARGIN_S, just_made: bool = False) -> Stored:
         """The session with an access token that lives at least `min_validity_s` seconds more.
@@ -128,14 +124,14 @@ class Engine:
         while under_way := self._flights.get(ref):
             await asyncio.wait({under_way})
         stored = await asyncio.shield(self._start(ref, act()))
-        self._unsaved.pop(ref, None)
+        self._unsaved.forget(ref)
         return stored
 
     async def settle(self, *, within_s: float | None = None) -> None:
         """Wait until nothing is in flight and everything is stored that could be; nothing is given up."""
         loop = asyncio.get_running_loop()
         until = None if within_s is None else loop.time() + within_s
-        while pending := [*self._flights.values(), *self._saving.values()]:
+        while pending := [*self._flights.values(), *self._unsaved.under_way]:
             left_s = None if until is None else until - loop.time()
             if left_s is not None and left_s <= 0:
                 return
@@ -186,7 +182,7 @@ class Engine:
             if enough(stored):
                 return stored
             _refuse_dead(stored)
-            self._refuse_busy(ref)
+            self._backoff.check(ref)
             if self._claims:
                 stored, mine = await self._claims.take(stored)
                 if not mine:
@@ -201,7 +197,7 @@ class Engine:
                     raise Misconfigured([MENDS[verdict.reason]]) from refused
                 if not verdict.grant:
                     error = ProviderUnavailable(verdict.reason, retry_after_s=verdict.wait_s)
-                    raise self._transient(ref, error) from refused
+                    raise self._backoff.failed(ref, error) from refused
                 newest = await self._sessions.newest(ref)
                 if newest.record.grant.refresh_token == stored.record.grant.refresh_token:
                     await self._dead(newest, verdict, refused)
@@ -210,13 +206,13 @@ class Engine:
                 stored = newest
             except Unavailable as error:
                 await self._unclaim(stored)
-                raise self._transient(ref, error) from error
+                raise self._backoff.failed(ref, error) from error
             except Misconfigured:
                 await self._unclaim(stored)
                 raise
             else:
                 return await self._keep(stored, grant)
-        raise self._transient(ref, ProviderUnavailable("other instances renew this session"))
+        raise self._backoff.failed(ref, ProviderUnavailable("other instances renew this session"))
 
     async def _unclaim(self, stored: Stored) -> None:
         if self._claims:
@@ -230,7 +226,7 @@ class Engine:
 
     async def _keep(self, stored: Stored, grant: Grant) -> Stored:
         now = self._clock.now()
-        self._busy.pop(stored.ref, None)
+        self._backoff.forget(stored.ref)
         marks = stored.record.marks
         due = schedule.due_at(grant, seen_at=marks.seen_at, now=now, name=stored.ref.name, policy=self._policy)
         record = replace(
@@ -246,7 +242,6 @@ class Engine:
         try:
             kept = await self._store.replace(stored.ref, record)
         except (StoreUnavailable, Misconfigured) as error:
-            # The provider has answered: these tokens are all there is. They serve from memory until they are stored.
             log.warning(
                 "new_tokens_not_stored_yet",
                 session=stored.ref.name[:12],
@@ -254,57 +249,11 @@ class Engine:
                 cause=str(error),
             )
             kept = replace(stored, record=record)
-            self._sessions.put(kept)
-            self._save_later(kept)
+            self._unsaved.keep(kept)
             return kept
-        self._unsaved.pop(stored.ref, None)
+        self._unsaved.forget(stored.ref)
         self._sessions.put(kept)
         return kept
-
-    def _save_later(self, unsaved: Stored) -> None:
-        ref = unsaved.ref
-        self._unsaved[ref] = unsaved
-        if ref not in self._saving:
-            task = self._saving[ref] = asyncio.create_task(self._save(ref))
-            task.add_done_callback(lambda _: self._saving.pop(ref, None))
-
-    async def _save(self, ref: SessionRef) -> None:
-        """Retry until it sticks. Each write follows a read by seconds, so that none comes after a purge (R-12)."""
-        attempts = 0
-        while ref in self._unsaved:
-            await self._clock.sleep(_SAVE_RETRIES_S[min(attempts, len(_SAVE_RETRIES_S) - 1)])
-            attempts += 1
-            unsaved = self._unsaved.get(ref)  # a later renewal's tokens by now, perhaps, or stored with them
-            if unsaved is None:
-                return
-            try:
-                if await self._saved(unsaved):
-                    log.event("new_tokens_stored", session=ref.name[:12], vault=ref.vault, attempts=attempts)
-            except (SessionUnknown, SessionEnded):
-                self._sessions.end(ref)
-                self._unsaved.pop(ref, None)
-            except RecordTooNew:
-                self._unsaved.pop(ref, None)
-            except (StoreUnavailable, Misconfigured):
-                continue
-
-    async def _saved(self, unsaved: Stored) -> bool:
-        ref = unsaved.ref
-        if self._sessions.has_ended(ref):
-            raise SessionEnded
-        there = await self._store.load(ref)
-        if self._unsaved.get(ref) is not unsaved:
-            return False
-        if there.record.refreshed_at >= unsaved.record.refreshed_at:
-            del self._unsaved[ref]  # another instance has renewed it since, or our own write arrived after all
-            return False
-        if self._sessions.has_ended(ref):
-            raise SessionEnded
-        kept = await self._store.replace(ref, unsaved.record)
-        if self._unsaved.get(ref) is unsaved:
-            del self._unsaved[ref]
-            self._sessions.put(kept)
-        return True
 
     async def _dead(self, stored: Stored, verdict: Verdict, refused: ProviderRefused) -> None:
         log.event(
@@ -330,23 +279,6 @@ class Engine:
             await self._store.annotate(stored.ref, stored.version, marks)
         except StoreUnavailable as error:
             log.warning("health_not_stored", session=stored.ref.name[:12], cause=error.what)
-
-    def _transient(self, ref: SessionRef, error: Unavailable) -> ProviderUnavailable:
-        """Hold the next try back: growing, in this process; the timer writes its own back-off into the marks."""
-        _, last_s = self._busy.get(ref, (None, 0.0))
-        wait_s = max(error.retry_after_s or 0.0, min(max(last_s * 2, _BUSY_FIRST_S), _BUSY_MOST_S))
-        if len(self._busy) >= _BACKOFFS_KEPT:
-            self._busy.pop(next(iter(self._busy)))
-        self._busy[ref] = (self._clock.now() + timedelta(seconds=wait_s), wait_s)
-        return ProviderUnavailable(error.what, retry_after_s=wait_s)
-
-    def _refuse_busy(self, ref: SessionRef) -> None:
-        until, wait_s = self._busy.get(ref, (None, 0.0))
-        if until is None:
-            return
-        left_s = (until - self._clock.now()).total_seconds()
-        if 0 < left_s <= wait_s:  # a clock set back must not make the wait longer
-            raise ProviderUnavailable("backing off", retry_after_s=left_s)
 
 
 def _refuse_dead(stored: Stored) -> None:

@@ -5,10 +5,8 @@ the most urgent first, and is harmless when it is started twice or cut off anywh
 """
 
 import asyncio
-import logging
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared import log, schedule
@@ -28,6 +26,7 @@ from shared.schedule import Policy
 from shared.usecases.pace import Pace
 from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
+from shared.usecases.summary import Summary
 
 TIME_BOX_S = 240
 """Under the default functionTimeout of five minutes, and under the schedule's step."""
@@ -42,7 +41,6 @@ _PLANNED_FOR = schedule.PASS_LATEST + timedelta(minutes=30)
 
 _PLANNED_MOST = 50_000
 _REFUSED_MOST = 20
-_CAUSES_MOST = 5
 _KEY_LIFETIME = timedelta(days=30)
 
 type _Act = Callable[[Entry, Summary], Coroutine[object, object, Entry | None]]
@@ -54,29 +52,6 @@ class _Plan:
 
     until: datetime
     entries: list[Entry]
-
-
-@dataclass(slots=True)
-class Summary:
-    """What one run did; logged as one line."""
-
-    sessions: int = 0
-    due: int = 0
-    renewed: int = 0
-    kept: int = 0
-    dead: int = 0
-    removed: int = 0
-    purged: int = 0
-    indexes_repaired: int = 0
-    left_for_next_run: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-    causes: list[str] = field(default_factory=list)
-
-    def add_failure(self, code: str, cause: str) -> None:
-        """Count it; `causes` tells the operator where to look, in a few words."""
-        self.failed[code] += 1
-        if cause not in self.causes and len(self.causes) < _CAUSES_MOST:
-            self.causes.append(cause)
 
 
 class Sweep:
@@ -113,7 +88,8 @@ class Sweep:
             await asyncio.gather(*(self._vault(vault, began, deadline, summary) for vault in self._store.vaults))
             await self._try(summary, self._rotate(began))
             await self._engine.settle(within_s=_SETTLE_S)
-            self._report(summary, began, past_due)
+            duration_s = (self._clock.now() - began).total_seconds()
+            summary.report(duration_s=duration_s, past_due=past_due)
         return summary
 
     async def _vault(self, vault: str, began: datetime, deadline: float, summary: Summary) -> None:
@@ -275,22 +251,3 @@ class Sweep:
             summary.add_failure(BundleError.code, type(error).__name__)
             log.error("sweep_step_broke", type=type(error).__name__)
         return None
-
-    def _report(self, summary: Summary, began: datetime, past_due: bool) -> None:
-        log.event(
-            "sweep",
-            level=logging.WARNING if summary.failed else logging.INFO,
-            sessions=summary.sessions,
-            due=summary.due,
-            renewed=summary.renewed,
-            kept=summary.kept,
-            dead=summary.dead,
-            removed=summary.removed,
-            purged=summary.purged,
-            indexes_repaired=summary.indexes_repaired,
-            left_for_next_run=summary.left_for_next_run,
-            failed=dict(summary.failed),
-            causes=summary.causes,
-            past_due=past_due,
-            duration_s=round((self._clock.now() - began).total_seconds(), 3),
-        )

@@ -6,7 +6,7 @@ import pytest
 
 from local.tls import LocalAuthority
 from shared.model import Health
-from shared.usecases.sweep import Summary
+from shared.usecases.summary import Summary
 from tests.faults.matrix import BACK_OFF_S, PURGE, Means, Step, Trouble, code_of, disturb, matrix, meaning
 from tests.faults.readers import lines, log_says, secrets_stay_secret
 from tests.faults.world import Instance, World
@@ -149,7 +149,7 @@ async def test_tokens_that_a_process_took_with_it_end_no_session_where_spent_one
     instance = await due(world)
     await disturb(world, step, trouble)
     await instance.parts.sweep.run()
-    for task in [*instance.parts.engine._saving.values()]:
+    for task in [*instance.parts.engine._unsaved.under_way]:
         task.cancel()
     await world.mend()
     await next_run_makes_it_good(world, await world.instance())

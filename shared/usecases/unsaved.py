@@ -1,0 +1,85 @@
+"""Owns tokens that the vault could not take yet: they serve from memory, and writing is tried again until it works.
+
+The provider has answered, so these are all there is of the grant (R-11). Knows no provider: what it keeps is right.
+"""
+
+import asyncio
+from collections.abc import Collection
+
+from shared import log
+from shared.errors import Misconfigured, RecordTooNew, SessionEnded, SessionUnknown, StoreUnavailable
+from shared.model import SessionRef, Stored
+from shared.ports import Clock, SessionStore
+from shared.usecases.sessions import Sessions
+
+_RETRIES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+
+
+class Unsaved:
+    """`keep` what could not be stored; `forget` it once something newer is."""
+
+    def __init__(self, store: SessionStore, sessions: Sessions, clock: Clock) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._clock = clock
+        self._kept: dict[SessionRef, Stored] = {}
+        self._saving: dict[SessionRef, asyncio.Task[None]] = {}
+
+    @property
+    def under_way(self) -> Collection[asyncio.Task[None]]:
+        """One task a session; each ends when nothing is left to store."""
+        return self._saving.values()
+
+    def keep(self, unsaved: Stored) -> None:
+        ref = unsaved.ref
+        self._kept[ref] = unsaved
+        self._sessions.put(unsaved)
+        task = self._saving.get(ref)
+        if task is None or task.done():  # what has ended writes no more, though it is still on the list for a moment
+            task = self._saving[ref] = asyncio.create_task(self._save(ref))
+            task.add_done_callback(lambda ended: self._ended(ref, ended))
+
+    def forget(self, ref: SessionRef) -> None:
+        self._kept.pop(ref, None)
+
+    def _ended(self, ref: SessionRef, task: asyncio.Task[None]) -> None:
+        if self._saving.get(ref) is task:
+            del self._saving[ref]
+
+    async def _save(self, ref: SessionRef) -> None:
+        """Retry until it sticks. Each write follows a read by seconds, so that none comes after a purge (R-12)."""
+        attempts = 0
+        while ref in self._kept:
+            await self._clock.sleep(_RETRIES_S[min(attempts, len(_RETRIES_S) - 1)])
+            attempts += 1
+            unsaved = self._kept.get(ref)  # a later renewal's tokens by now, perhaps, or stored with them
+            if unsaved is None:
+                return
+            try:
+                if await self._saved(unsaved):
+                    log.event("new_tokens_stored", session=ref.name[:12], vault=ref.vault, attempts=attempts)
+            except (SessionUnknown, SessionEnded):
+                self._sessions.end(ref)
+                self.forget(ref)
+            except RecordTooNew:
+                self.forget(ref)
+            except (StoreUnavailable, Misconfigured):
+                continue
+
+    async def _saved(self, unsaved: Stored) -> bool:
+        ref = unsaved.ref
+        if self._sessions.has_ended(ref):
+            raise SessionEnded
+        there = await self._store.load(ref)
+        if self._kept.get(ref) is not unsaved:
+            return False
+        if there.record.refreshed_at >= unsaved.record.refreshed_at:
+            self.forget(ref)  # another instance has renewed it since, or our own write arrived after all
+            return False
+        if self._sessions.has_ended(ref):
+            raise SessionEnded
+        kept = await self._store.replace(ref, unsaved.record)
+        if self._kept.get(ref) is unsaved:
+            self.forget(ref)
+            self._sessions.put(kept)
+        return True
