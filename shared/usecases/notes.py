@@ -8,13 +8,13 @@ declares no capability for that and is asked only for what needs the person. A r
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from shared.challenges import claims_of, wants_claims
 from shared.errors import BundleError, NotesTimedOut, ReauthRequired
 from shared.model import NotesAnswer, NotesCall, SessionRef, Stored
-from shared.onenote_batch import Batch, answers_of, challenge_in, joined
+from shared.onenote_batch import Batch, answers_of, challenge_in, joined, token_refused
 from shared.onenote_errors import PROVISIONING_CODES, about_the_token, error_code, parsed
 from shared.ports import Clock, Notes
 from shared.usecases.gates import Gates
@@ -24,6 +24,11 @@ WHOLE_S = 150.0
 """Seconds for everything that one call costs, waiting included. The platform hangs up after 230, and no function is
 told that its caller has gone."""
 
+IN_VAIN = timedelta(seconds=60)
+"""How long a renewal that did not help is not tried again: each costs a call to the provider and a write to the vault,
+and everybody's sign-ins share those."""
+
+_IN_VAIN_KEPT = 10_000
 _WAIT_MOST_S = 5.0
 _WAIT_S = 2.0
 
@@ -42,6 +47,7 @@ class NotesCalls:
         self._engine = engine
         self._clock = clock
         self._gates = Gates()
+        self._in_vain: dict[SessionRef, datetime] = {}
 
     async def send(self, ref: SessionRef, call: NotesCall, *, just_made: bool = False) -> Used:
         return await self._bounded(ref, 1, lambda stored: self._call(stored, call), just_made=just_made)
@@ -69,17 +75,34 @@ class NotesCalls:
 
     async def _call(self, stored: Stored, call: NotesCall) -> Used:
         answer = await self._patiently(call, stored)
-        if answer.status != 401:
+        if not await self._token_refused(stored, answer) or self._is_in_vain(stored.ref):
             return stored, answer
+        stored = await self._engine.renew(stored)
+        answer = await self._patiently(call, stored)
+        if await self._token_refused(stored, answer):
+            self._note_in_vain(stored.ref)
+        return stored, answer
+
+    async def _token_refused(self, stored: Stored, answer: NotesAnswer) -> bool:
+        """Whether another access token may help. Raises ReauthRequired where only a sign-in does."""
+        if answer.status != 401:
+            return False
         challenge = answer.headers.get("www-authenticate", "")
         if wants_claims(challenge):
             claims = claims_of(challenge)
             await self._engine.challenged(stored, claims)
             raise ReauthRequired("claims_required", claims=claims)
-        if not about_the_token(parsed(answer.body)):
-            return stored, answer
-        stored = await self._engine.renew(stored)
-        return stored, await self._patiently(call, stored)
+        return about_the_token(parsed(answer.body))
+
+    def _is_in_vain(self, ref: SessionRef) -> bool:
+        noted = self._in_vain.get(ref)
+        return noted is not None and self._clock.now() - noted < IN_VAIN
+
+    def _note_in_vain(self, ref: SessionRef) -> None:
+        self._in_vain.pop(ref, None)
+        if len(self._in_vain) >= _IN_VAIN_KEPT:
+            del self._in_vain[next(iter(self._in_vain))]
+        self._in_vain[ref] = self._clock.now()
 
     async def _batch(self, stored: Stored, batch: Batch, headers: tuple[tuple[str, str], ...]) -> Used:
         """What of it was refused for the token goes out once more; what was done is never done twice."""
@@ -89,14 +112,17 @@ class NotesCalls:
             await self._engine.challenged(stored, claims_of(challenge))
             return stored, answer
         again = batch.refused(first)
-        if again is None:
+        if again is None or self._is_in_vain(stored.ref):
             return stored, answer
         try:
             renewed = await self._engine.renew(stored)
             second = await self._notes.send(again.call(headers), renewed.record.grant.access_token)
         except BundleError:
             return stored, answer  # some of it was done, and its answers must not be lost
-        return renewed, joined(first, answers_of(second) or [])
+        answers = answers_of(second) or []
+        if any(token_refused(one) for one in answers):
+            self._note_in_vain(stored.ref)
+        return renewed, joined(first, answers)
 
     async def _patiently(self, call: NotesCall, stored: Stored) -> NotesAnswer:
         """One more try of a GET where a short wait may do: throttled, busy, or a OneDrive just being set up."""
@@ -117,6 +143,6 @@ class NotesCalls:
             return float(asked)
         try:
             at = parsedate_to_datetime(asked)
-        except ValueError:
+        except (ValueError, OverflowError):
             return _WAIT_S
         return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - self._clock.now()).total_seconds())

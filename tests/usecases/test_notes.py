@@ -16,6 +16,7 @@ from shared.errors import (
 )
 from shared.model import Flow, Health, NotesAnswer, NotesCall
 from shared.onenote_batch import Batch, read_batch
+from shared.usecases.notes import IN_VAIN
 from tests.doubles.identity import work_account
 from tests.doubles.notes import answer, graph_error
 from tests.usecases.world import World
@@ -62,6 +63,38 @@ async def test_a_second_refusal_is_handed_on_and_never_makes_a_loop(world: World
     assert got.status == 401
     assert len(world.notes.sent) == 2
     assert len(world.identity.refreshes) == 1
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_renewal_that_did_not_help_is_not_tried_for_every_call(world: World, whole: bool) -> None:
+    """R-10: each costs a call to the provider and one of the vault's writes, and everybody's sign-ins share those."""
+    session = await world.signed_in()
+
+    async def send() -> NotesAnswer:
+        if whole:
+            return (await world.here.notes.send(session.ref, FIVE))[1]
+        return (await world.here.notes.send_batch(session.ref, batch_of("a")))[1]
+
+    token = graph_error(401, "InvalidAuthenticationToken")
+    world.notes.usual = token if whole else answers(a=REFUSED)
+    given = [await send() for _ in range(20)]
+    assert given == [world.notes.usual] * 20
+    assert len(world.identity.refreshes) == 1
+    assert len(world.notes.sent) == 21
+    await asyncio.sleep(IN_VAIN.total_seconds())
+    await send()
+    assert len(world.identity.refreshes) == 2
+
+
+async def test_a_challenge_to_the_renewed_token_asks_for_a_sign_in(world: World) -> None:
+    """R-10, R-13: as one to the first token does."""
+    session = await world.signed_in()
+    challenge = 'Bearer error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="'
+    token = "InvalidAuthenticationToken"
+    world.notes.answers = [graph_error(401, token), graph_error(401, token, www_authenticate=challenge)]
+    with pytest.raises(ReauthRequired) as caught:
+        await world.here.notes.send(session.ref, FIVE)
+    assert caught.value.claims == '{"access_token":{}}'
 
 
 async def test_many_calls_with_one_refused_token_cost_one_renewal(world: World) -> None:
@@ -117,6 +150,15 @@ async def test_a_refused_token_of_the_token_flow_asks_for_a_sign_in(world: World
     with pytest.raises(ReauthRequired):
         await world.here.notes.send(session.ref, FIVE)
     assert len(world.notes.sent) == 1
+
+
+@pytest.mark.parametrize("asked", ["", "soon", "-1", "9" * 5_000, "Wed, 21 Oct 2026 07:28:00 +9999999999999999999"])
+async def test_a_wait_that_makes_no_sense_is_a_short_one(world: World, asked: str) -> None:
+    """R-15."""
+    session = await world.signed_in()
+    world.notes.answers = [graph_error(429, "20166", retry_after=asked)]
+    assert (await world.here.notes.send(session.ref, FIVE))[1].status == 200
+    assert len(world.notes.sent) == 2
 
 
 @pytest.mark.parametrize("status", [429, 503])
