@@ -114,7 +114,7 @@ class NotesUnavailable(Unavailable):
 
 
 class NotesTimedOut(NotesUnavailable):
-    """Microsoft Graph was asked and did not answer in time: a write may have been done all the same."""
+    """Microsoft Graph was asked and gave no whole answer in time: a write may have been done all the same."""
 
     code = "graph_timeout"
 

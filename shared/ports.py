@@ -157,4 +157,5 @@ class KeyRing(Protocol):
 
 class Notes(Protocol):
     async def send(self, call: NotesCall, access_token: str) -> NotesAnswer:
-        """One call to Microsoft Graph, whatever it answers. Raises NotesUnavailable when it doesn't, AnswerTooLarge."""
+        """One call to Microsoft Graph, whatever it answers. Raises AnswerTooLarge; where it doesn't answer, NotesUnavailable,
+        or NotesTimedOut if it may have done what was asked."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ConnectionTimeoutError
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ConnectionTimeoutError
 from yarl import URL
 
 from shared.errors import AnswerTooLarge, NotesTimedOut, NotesUnavailable
@@ -45,12 +45,14 @@ class GraphNotes:
                     lower = name.lower()
                     joined[lower] = f"{joined[lower]}, {value}" if lower in joined else value
                 return NotesAnswer(status=answer.status, headers=joined, body=body)
-        except ConnectionTimeoutError as error:
+        except (ConnectionTimeoutError, ClientConnectorError) as error:
             raise NotesUnavailable(f"Microsoft Graph: {type(error).__name__}") from error
         except TimeoutError as error:
             raise NotesTimedOut(f"Microsoft Graph: {type(error).__name__}") from error
         except (ClientError, OSError) as error:
-            raise NotesUnavailable(f"Microsoft Graph: {type(error).__name__}") from error
+            # It got there: a write may have been done, and "try again" would be the wrong word for it.
+            lost = NotesUnavailable if call.method == "GET" else NotesTimedOut
+            raise lost(f"Microsoft Graph: {type(error).__name__}") from error
 
     async def _read(self, answer: ClientResponse) -> bytes:
         """The body, unpacked; no more of it is ever in memory than may pass. Raises AnswerTooLarge."""

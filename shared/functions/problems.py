@@ -46,7 +46,7 @@ _DETAILS = {
     "store_unavailable": "The token vault can't be asked right now; nothing was lost. Try again.",
     "provider_unavailable": "The identity provider can't be asked right now; nothing was lost. Try again.",
     "graph_unavailable": "Microsoft Graph can't be asked right now. Try again.",
-    "graph_timeout": "Microsoft Graph did not answer in time. A write may have been done all the same: look first.",
+    "graph_timeout": "Microsoft Graph gave no whole answer in time. A write may have been done all the same: look first.",
     "too_many_calls": "This person has too many OneNote calls under way. Nothing was sent; try again in a moment.",
     "answer_too_large": "Microsoft Graph's answer is larger than this app passes on. Ask for less at a time.",
 }

@@ -8,10 +8,10 @@ import pytest
 from aiohttp import ClientSession, web
 from multidict import CIMultiDict
 
-from local.faults import Fault, Faults
+from local.faults import Action, Fault, Faults
 from local.listen import Listener
 from shared.adapters.graph import GraphNotes
-from shared.errors import AnswerTooLarge, NotesUnavailable
+from shared.errors import AnswerTooLarge, NotesTimedOut, NotesUnavailable
 from shared.model import NotesCall
 
 MOST = 4 << 20
@@ -137,14 +137,17 @@ async def test_no_answer_is_an_outage_that_names_no_token(graph: Graph, notes: G
 async def test_a_peer_that_is_not_there_is_an_outage(http: ClientSession, listener: Listener) -> None:
     url = listener.url()
     await listener.close()
-    with pytest.raises(NotesUnavailable):
-        await GraphNotes(http, url, MOST).send(NotesCall(method="GET", target="v1.0/me"), "t")
+    for method in ("GET", "POST"):
+        with pytest.raises(NotesUnavailable) as refused:
+            await GraphNotes(http, url, MOST).send(NotesCall(method=method, target="v1.0/me"), "t")
+        assert refused.value.code == "graph_unavailable"
 
 
-async def test_a_write_whose_answer_was_lost_is_not_sent_again(graph: Graph, notes: GraphNotes) -> None:
-    """A page would be made twice."""
-    graph.faults.add(Fault(action="reset_after", times=None))
-    with pytest.raises(NotesUnavailable):
+@pytest.mark.parametrize("action", ["reset_after", "truncate"])
+async def test_a_write_whose_answer_was_lost_is_not_sent_again(graph: Graph, notes: GraphNotes, action: Action) -> None:
+    """A page would be made twice; nor is whoever sent it told to try again."""
+    graph.faults.add(Fault(action=action, times=None))
+    with pytest.raises(NotesTimedOut):
         await notes.send(NotesCall(method="POST", target="v1.0/me/onenote/pages", body=b"<html/>"), "t")
     assert len(graph.requests) == 1
 
