@@ -90,9 +90,10 @@ def _parse(raw: str) -> Fields:
 def cookies_of(req: func.HttpRequest) -> dict[str, str]:
     """Cookies by name; of a repeated name the first, as the most specific path comes first (RFC 6265 §5.4)."""
     found: dict[str, str] = {}
-    # The host joins several Cookie lines by a comma.
-    for part in req.headers.get("cookie", "").replace(",", ";").split(";"):
-        name, equals, value = part.strip().partition("=")
+    # Not at commas, although the host joins several Cookie lines by one: browsers send one line (RFC 6265 §5.4), and a
+    # cookie `x=1,__Secure-…=2` may be set by whoever may not set a `__Secure-` one.
+    for part in req.headers.get("cookie", "").split(";"):
+        name, equals, value = part.strip(" \t").partition("=")
         if equals and name not in found:
             found[name] = value
     return found
