@@ -20,7 +20,8 @@ _OWNER = (
 )
 _PATH = re.compile(rf"(?:v1\.0|beta)/(?:{_OWNER})/onenote(?:/[^?#\\]*)?", re.IGNORECASE)
 _BATCH = re.compile(r"(?P<version>v1\.0|beta)/\$batch", re.IGNORECASE)
-_TRICKS = re.compile(r"%2f|%5c|%[01][0-9a-f]|%7f|%25|//|\\|[\x00-\x20\x7f]", re.IGNORECASE)
+# A percent sign without two digits behind it: some servers read `%u002e` as a dot.
+_TRICKS = re.compile(r"%(?![0-9a-f]{2})|%2f|%5c|%[01][0-9a-f]|%7f|%25|//|\\|[^\x21-\x7e]", re.IGNORECASE)
 _RESOURCE = re.compile(r"[^?]*/onenote/resources(?:/|\()", re.IGNORECASE)
 
 
@@ -29,9 +30,9 @@ def check_path(path: str) -> None:
 
     Raises BadRequest `path_not_allowed`.
     """
-    # Encoded dots, too: whoever stands behind us would resolve them, after the check.
+    # Encoded dots, too, and dots before a blank or a parameter: whoever stands behind us may resolve them, after the check.
     decoded = unquote(path)
-    dots = not {".", ".."}.isdisjoint(decoded.split("/"))
+    dots = not {".", ".."}.isdisjoint(segment.partition(";")[0].strip() for segment in decoded.split("/"))
     if dots or "\ufffd" in decoded or _TRICKS.search(path):
         detail = "The path holds dots, an encoded slash, or characters that Graph's paths never hold."
         raise BadRequest("path_not_allowed", detail)

@@ -37,8 +37,13 @@ _FROM_GRAPH = (
 )
 _LINKS = ("location", "operation-location")
 _SANDBOX = "sandbox allow-same-origin; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"
-_IMAGE = re.compile(r"image/(?!svg)", re.IGNORECASE)
-_SHOWN = re.compile(r"(?:application/json|text/html|text/plain|application/xhtml\+xml|image/(?!svg))", re.IGNORECASE)
+# To the end: of several types in one header, browsers take the last. And no image in XML, which can be a program.
+_PARAMETERS = r"\s*(?:;[^,]*)?"
+_PICTURE = r"image/(?!svg)[\w.-]+"
+_IMAGE = re.compile(_PICTURE + _PARAMETERS, re.IGNORECASE)
+_SHOWN = re.compile(
+    rf"(?:application/json|text/html|text/plain|application/xhtml\+xml|{_PICTURE}){_PARAMETERS}", re.IGNORECASE
+)
 _JSON = re.compile(r"application/json", re.IGNORECASE)
 _HTML = re.compile(r"(?:text/html|application/xhtml\+xml|application/xml)", re.IGNORECASE)
 _GRAPH = "https://graph.microsoft.com"
@@ -56,7 +61,7 @@ def passed_on(call: Call, stored: Stored, note: NotesCall, given: NotesAnswer) -
         body = _led_back(links, body, content_type)
     headers = _headers(links, given.headers)
     headers["Content-Security-Policy"] = _SANDBOX
-    if body and not (_IMAGE if resource else _SHOWN).match(content_type):
+    if body and not (_IMAGE if resource else _SHOWN).fullmatch(content_type):
         # Also where Graph says "inline"; a file name stays.
         headers["content-disposition"] = re.sub(r"\A[^;]*", "attachment", headers.get("content-disposition", ""))
     answer = Answer(given.status, body, content_type or None, headers)

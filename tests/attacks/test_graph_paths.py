@@ -64,6 +64,9 @@ NOT_ONENOTE = [
     "v1.0/me/messages%3f/onenote",
     "v1.0/me/messages%23/onenote",
     "v1.0/me/messages;/onenote",
+    "v1.0/me/onenote/%u002e%u002e/messages",
+    "v1.0/me/onenote/..;/messages",
+    "v1.0/me/onenote/..%20/messages",
 ]
 
 

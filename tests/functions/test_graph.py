@@ -203,6 +203,11 @@ async def test_links_are_those_of_the_configured_graph() -> None:
         ("application/octet-stream", True),
         ("text/xml", True),
         ("", True),
+        ("application/json; odata.metadata=minimal; charset=utf-8", False),
+        ("image/png, image/svg+xml", True),
+        ("image/png; a=b, text/xml", True),
+        ("text/html, application/xml", True),
+        ("image/x+xml", True),
     ],
 )
 async def test_what_is_no_page_and_no_image_comes_as_an_attachment(content_type: str, attached: bool) -> None:
