@@ -18,11 +18,14 @@ class Links:
     def __init__(self, theirs: Iterable[str], ours: str) -> None:
         hosts = "|".join(re.escape(address.removeprefix("https://")) for address in sorted(set(theirs)))
         # Looks ahead segment by segment and never back: a page made of beginnings of links takes no longer than another.
-        owner = r"(?:(?!onenote)[^\s\"<>?#\\/]++/){1,12}+"
-        rest = rf"(?:{hosts})(?=/(?:v1\.0|beta)/{owner}onenote(?![\w-]))"
+        # Some writers of JSON escape slashes and apostrophes, some of HTML apostrophes; each means the same to a reader.
+        slash = r"\\?/"
+        segment = r"(?:[^\s\"<>?#\\/&]++|&(?:#(?:39|x27);)?|\\u0027)++"
+        owner = rf"(?:(?!onenote){segment}{slash}){{1,12}}+"
+        rest = rf"(?:{hosts})(?={slash}(?:v1\.0|beta){slash}{owner}onenote(?![\w-]))"
         # Both begin with text that is fixed, so that the search is fast; hence the look back stands behind it.
         self._link = re.compile(rf"https://{rest}".encode())
-        self._in_json = re.compile(rf'"https://(?<!\\"https://){rest}'.encode())
+        self._in_json = re.compile(rf'"https:(?<!\\"https:){slash}{slash}{rest}'.encode())
         self._ours = ours.encode()
         self._ours_in_json = b'"' + self._ours.replace(b"\\", rb"\\")
 

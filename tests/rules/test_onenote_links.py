@@ -1,5 +1,6 @@
 """Links of Graph's that come back through us, wherever they stand; and those that don't (R-09)."""
 
+import json
 import time
 
 import pytest
@@ -32,10 +33,31 @@ def test_links_to_onenote_lead_back(theirs: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        r"\/v1.0\/me\/onenote\/pages?$skip=20\u0026$top=20",
+        r"/v1.0/users(\u0027alex%40contoso.example\u0027)/onenote/pages",
+        r"\/v1.0\/users(\u0027a\u0027)\/onenote\/pages\/1",
+    ],
+)
+def test_a_link_leads_back_however_json_writes_it(path: str) -> None:
+    """Escaped slashes and apostrophes are the same text to a reader (RFC 8259 §7)."""
+    slashes = path[: path.index("/") + 1]
+    written = f'{{"a": "https:{slashes}{slashes}graph.microsoft.com{path}"}}'
+    assert json.loads(LINKS.in_json(written.encode())) == {"a": OURS + json.loads(f'"{path}"')}
+
+
+def test_escaped_text_that_speaks_of_graph_stays() -> None:
+    written = rb'{"a": "\"https:\/\/graph.microsoft.com\/v1.0\/me\/onenote\/pages\""}'
+    assert LINKS.in_json(written) == written
+
+
+@pytest.mark.parametrize(
     ("html", "led_back"),
     [
         ('<img src="G{p}" data-fullres-src="G{p}"/>', 2),
         ("<img src='G{p}'>", 1),
+        ('<img src="G/v1.0/users(&#39;a&#x27;)/onenote/resources/1/$value">', 1),
         ("<img src=G{p}>", 1),
         ('<img src=" G{p}">', 1),
         ('<object data="G{p}" data-attachment="a.pdf"></object>', 1),
@@ -57,7 +79,7 @@ def test_links_in_a_page_lead_back_where_a_value_begins_with_one(html: str, led_
 
 
 @pytest.mark.parametrize(
-    "json",
+    "written",
     [
         f'{{"title": "see {GRAPH}{PICTURE}"}}',
         f'{{"title": "\\"{GRAPH}{PICTURE}\\""}}',
@@ -70,8 +92,8 @@ def test_links_in_a_page_lead_back_where_a_value_begins_with_one(html: str, led_
         '{"a": "https://contoso.sharepoint.com/onenote/x"}',
     ],
 )
-def test_what_is_no_link_to_onenote_stays_as_it_is(json: str) -> None:
-    assert LINKS.in_json(json.encode()) == json.encode()
+def test_what_is_no_link_to_onenote_stays_as_it_is(written: str) -> None:
+    assert LINKS.in_json(written.encode()) == written.encode()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +105,13 @@ def test_an_address_elsewhere_does_not_lead_back(address: str) -> None:
 
 def test_a_hostile_page_costs_no_more_time_than_it_has_bytes() -> None:
     """Ten megabytes of beginnings of links: seconds would be too long for one event loop. (0.05 s each when written.)"""
-    for beginning in (f"{GRAPH}/v1.0/", f'"{GRAPH}/v1.0/' + "a/" * 20, f'"{GRAPH}/v1.0/' + "a" * 10_000):
+    for beginning in (
+        f"{GRAPH}/v1.0/",
+        f'"{GRAPH}/v1.0/' + "a/" * 20,
+        f'"{GRAPH}/v1.0/' + "a" * 10_000,
+        f'"{GRAPH}/v1.0/' + "&#39;&" * 2_000,
+        '"https:',
+    ):
         body = beginning.encode() * (10_000_000 // len(beginning))
         began = time.process_time()
         assert LINKS.in_html(body) == LINKS.in_json(body) == body
