@@ -1,6 +1,6 @@
-"""Owns how OneNote treats one person: its limits, and the switches by which tests make it refuse.
+"""Owns how OneNote treats one person: the switches by which tests make it refuse.
 
-Source: "Microsoft Graph throttling limits", OneNote service limits.
+Its real limits for one app and person are 120 calls a minute and five at once ("Microsoft Graph throttling limits").
 """
 
 import time
@@ -10,10 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from local import onenote_rules
-
-CALLS_PER_MINUTE = 120
-CALLS_AT_ONCE = 5
-"""The real limits for one app and user, for `Switches`."""
 
 _MINUTE_S = 60.0
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,12 +30,14 @@ class StackFailed(Exception):
 
 
 class StackProcess:
-    """`python -m local.stack --port 0` and more arguments, as a context manager. `url` is where the demo page
-    is.
+    """`python -m local.stack --port 0` as a context manager, with settings of the bundle's own and more arguments.
+
+    `url` is where the demo page is.
     """
 
-    def __init__(self, *arguments: str) -> None:
-        self._command: Sequence[str] = (sys.executable, "-m", "local.stack", "--port", "0", *arguments)
+    def __init__(self, *arguments: str, settings: Mapping[str, str] | None = None) -> None:
+        given = (f"--set={name}={value}" for name, value in (settings or {}).items())
+        self._command: Sequence[str] = (sys.executable, "-m", "local.stack", "--port", "0", *given, *arguments)
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
         self.lines: list[str] = []  # everything it printed so far, logs included

@@ -1,13 +1,11 @@
 """Owns the npm packages of the tests: pinned by `package-lock.json`, installed once into a folder under `.local/`."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
+from tests.needs import without
 
 _HERE = Path(__file__).resolve().parent
 _INSTALL_LIMIT_S = 300
@@ -17,7 +15,7 @@ def modules() -> Path:
     """The folder `node_modules`, complete; skips, or fails under CI, where it can't be had."""
     npm = shutil.which("npm")
     if npm is None:
-        _without("npm is not on the PATH")
+        without("npm is not on the PATH")
     lock = (_HERE / "package-lock.json").read_bytes()
     folder = _HERE.parent / ".local" / f"npm-{hashlib.sha256(lock).hexdigest()[:12]}"
     if not (folder / "installed").exists():
@@ -28,14 +26,14 @@ def modules() -> Path:
         try:
             subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=_INSTALL_LIMIT_S)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            _without(f"npm ci: {str(error.stderr)[-300:]}")
+            without(f"npm ci: {str(error.stderr)[-300:]}")
         (folder / "installed").touch()
     return folder / "node_modules"
 
 
 def node() -> str:
     """The program; skips, or fails under CI, where there is none."""
-    return shutil.which("node") or _without("node is not on the PATH")
+    return shutil.which("node") or without("node is not on the PATH")
 
 
 def run(script: Path | str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -44,9 +42,3 @@ def run(script: Path | str, *arguments: str, cwd: Path) -> subprocess.CompletedP
     return subprocess.run(
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=50, check=False
     )
-
-
-def _without(reason: str) -> NoReturn:
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(f"CI must run the tests that use npm packages: {reason}")
-    pytest.skip(reason)

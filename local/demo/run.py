@@ -45,8 +45,7 @@ def _distinct(settings: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
 def _on_one_stack(settings: Mapping[str, str], walks: Sequence[Walk]) -> None:
     start = time.monotonic()
     given = {"REFRESH_SCHEDULE": _ONCE_A_YEAR, **settings}
-    arguments = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
-    with StackProcess(*arguments) as stack:
+    with StackProcess(settings=given) as stack:
         # of a setting in several lines (PEM), the name says enough
         shown = [f"{name}={value}" if "\n" not in value else name for name, value in settings.items()]
         with_what = f" with {' '.join(shown)}" if shown else ""

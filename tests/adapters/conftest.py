@@ -7,18 +7,13 @@ from aiohttp import ClientSession
 from hypothesis import settings
 
 from local.listen import Listener
-from local.tls import LocalAuthority, make_authority
+from local.tls import LocalAuthority
 from shared.adapters.http import open_session
 from tests.doubles.clock import ManualClock
 
 # A busy machine is slow, not wrong.
 settings.register_profile("adapters", deadline=None)
 settings.load_profile("adapters")
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

@@ -9,24 +9,15 @@ from local.control_client import ControlClient
 from local.process import StackProcess
 from tests.attacks.victim import Victim
 from tests.attacks.wire import Wire
-from tests.stack.conftest import ONCE_A_YEAR
+from tests.stacks import EVERY_ROUTE, quiet_stack
 
 LISTED_ORIGIN = "http://localhost:5173"
 """A front end on another port: another origin, the same site, so that the session's cookie stays Lax."""
 
-SETTINGS = {
-    "REFRESH_SCHEDULE": ONCE_A_YEAR,
-    "AUTH_ALLOW_TOKEN_FLOW": "true",
-    "AUTH_EXPOSE_ACCESS_TOKEN": "true",
-    "AUTH_OPERATOR_TOKENS": "true",
-    "FRONTEND_ORIGINS": LISTED_ORIGIN,
-}
-
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[StackProcess]:
-    settings = [f"{name}={value}" for name, value in SETTINGS.items()]
-    with StackProcess(*(part for setting in settings for part in ("--set", setting))) as running:
+    with quiet_stack(**EVERY_ROUTE, FRONTEND_ORIGINS=LISTED_ORIGIN) as running:
         yield running
 
 

@@ -13,12 +13,12 @@ from local.browser import Browser
 from local.browser.sign_in import WORK_USER, sign_in
 from local.process import StackProcess
 from tests.clients.session import PAGES, Session
-from tests.stack.conftest import ONCE_A_YEAR
+from tests.stacks import quiet_stack
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[StackProcess]:
-    with StackProcess("--https", "--set", f"REFRESH_SCHEDULE={ONCE_A_YEAR}") as running:
+    with quiet_stack("--https") as running:
         yield running
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from tests import npm
 from tests.clients.session import PAGE, PICTURE
-from tests.web.conftest import _ARGUMENTS, browser_path
+from tests.web.chromium import launched
+from tests.web.conftest import browser_path
 from tests.web.places import RESOLVER, Place, standing
 from tests.web.test_origins import sign_in
 
@@ -62,10 +63,8 @@ async def place(tmp_path: Path, browser_path: str) -> AsyncIterator[Place]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser_path: str) -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=browser_path, args=[*_ARGUMENTS, RESOLVER])
+    async with launched(browser_path, RESOLVER) as browser:
         yield await browser.new_page(ignore_https_errors=True)
-        await browser.close()
 
 
 async def test_it_creates_and_reads_a_page_with_an_image_from_another_origin(page: Page, place: Place) -> None:

@@ -42,8 +42,3 @@ class ManualClock:
         for end, woken in self._sleepers:
             if end <= self._now:
                 woken.set()
-
-    @property
-    def sleepers(self) -> int:
-        """How many wait for the clock now."""
-        return len(self._sleepers)

@@ -24,17 +24,6 @@ _EMPTY_FOR = timedelta(days=3)
 _JUST_WRITTEN = timedelta(seconds=60)
 
 
-@dataclass(slots=True)
-class Gate:
-    """Where a call was stopped: `reached` is set when it stands there, `opened` lets it go on."""
-
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
-    opened: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def open(self) -> None:
-        self.opened.set()
-
-
 @dataclass(slots=True, kw_only=True)
 class _Failure:
     error: Exception
@@ -53,7 +42,6 @@ class Switches:
         self.calls: Counter[str] = Counter()
         self.latency_s = 0.0
         self._failures: dict[str, list[_Failure]] = {}
-        self._gates: dict[str, list[Gate]] = {}
 
     def fail_next(
         self, operation: str, error: Exception, times: int | None = 1, *, after: bool = False, vault: str | None = None
@@ -66,23 +54,12 @@ class Switches:
         failure = _Failure(error=error, left=times, after=after, vault=vault)
         self._failures.setdefault(operation, []).append(failure)
 
-    def hold_next(self, operation: str) -> Gate:
-        """Stop the next call before it does its work."""
-        assert hasattr(self, operation), operation
-        gate = Gate()
-        self._gates.setdefault(operation, []).append(gate)
-        return gate
-
     def heal(self) -> None:
-        """Nothing fails from now on; what is stopped stays so until its gate opens."""
+        """Nothing fails from now on."""
         self._failures.clear()
 
     async def before(self, operation: str, vault: str | None = None) -> None:
         self.calls[operation] += 1
-        if gates := self._gates.get(operation):
-            gate = gates.pop(0)
-            gate.reached.set()
-            await gate.opened.wait()
         await asyncio.sleep(self.latency_s)
         self._fail(operation, vault, after=False)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
-from local.tls import LocalAuthority, make_authority
+from local.tls import LocalAuthority
 from tests.doubles.hurried_time import HurriedLoop
 from tests.faults.world import World
 from tests.faults.world import world as make_world
@@ -23,11 +23,6 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 def platforms_log(caplog: pytest.LogCaptureFixture) -> None:
     """What the platform keeps by default."""
     caplog.set_level(logging.INFO)
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

@@ -27,14 +27,6 @@ KILLS = 50
 SESSIONS = 30
 RANDOM_MOMENT_S = 0.35
 OVER_S = 40 * 86_400
-_SEED = int(os.environ.get("ONENOTE_AUTH_SEED") or random.SystemRandom().randrange(2**32))
-
-
-@pytest.fixture
-def seed(request: pytest.FixtureRequest) -> int:
-    """Shown on failure; set ONENOTE_AUTH_SEED to see it again."""
-    print(f"ONENOTE_AUTH_SEED={_SEED}")
-    return _SEED
 
 
 class Sweeper:

@@ -21,7 +21,7 @@ from local.browser import Browser
 from local.browser.sign_in import WORK_USER, sign_in
 from local.control_client import ControlClient
 from local.process import PROJECT, StackProcess
-from tests.attacks.conftest import SETTINGS
+from tests.stacks import EVERY_ROUTE, quiet_stack
 
 EXAMPLES = os.environ.get("ONENOTE_AUTH_FUZZ_EXAMPLES", "")
 SEED = os.environ.get("ONENOTE_AUTH_FUZZ_SEED", "20260101")
@@ -61,8 +61,7 @@ class Caller:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[StackProcess]:
     """Every switch on that opens a route."""
-    settings = [f"{name}={value}" for name, value in SETTINGS.items()]
-    with StackProcess(*(part for setting in settings for part in ("--set", setting))) as running:
+    with quiet_stack(**EVERY_ROUTE) as running:
         yield running
 
 

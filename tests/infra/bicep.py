@@ -1,14 +1,13 @@
 """Owns how these tests call the Bicep compiler: a module evaluated as it would be deployed, diagnostics counted."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.needs import without
 
 ROOT = Path(__file__).resolve().parents[2]
 _CONTEXT = {
@@ -21,13 +20,10 @@ _GROUP = ("--resource-group", "onenote-auth-test")
 
 def compiler() -> Path:
     """The compiler on the PATH. Skips the test where there is none, except in CI."""
-    found = shutil.which("bicep")
-    if found:
-        return Path(found)
-    missing = "no Bicep compiler on the PATH: `az bicep install`, then add ~/.azure/bin to it, or install azd"
-    if os.environ.get("CI") == "true":
-        pytest.fail(missing)
-    pytest.skip(missing)
+    return Path(
+        shutil.which("bicep")
+        or without("no Bicep compiler on the PATH: `az bicep install`, then add ~/.azure/bin to it, or install azd")
+    )
 
 
 def run(

@@ -7,12 +7,7 @@ import pytest
 from aiohttp import ClientSession, TCPConnector
 
 from local.listen import Listener
-from local.tls import LocalAuthority, make_authority
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
+from local.tls import LocalAuthority
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from local.identity_provider import (
 from local.identity_provider.grants import Family, Ledger
 from local.identity_provider.scopes import parse
 from local.listen import Listener
-from local.tls import LocalAuthority, make_authority
+from local.tls import LocalAuthority
 
 CLIENT_ID = "0d7e4c1a-9b55-4a43-8f0a-6a4f0b9f2f11"
 SECRET = "a secret+with/odd=signs"
@@ -123,11 +123,6 @@ def got(page: Answer) -> dict[str, str]:
     assert page.status == 200, page.text
     answer: dict[str, str] = page.json()
     return answer | page.fragment
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> LocalAuthority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

@@ -7,14 +7,12 @@ import pytest
 from local.browser import Browser
 from local.control_client import ControlClient
 from local.process import StackProcess
-
-# The timer runs when a test says so, and not on its own in between.
-ONCE_A_YEAR = "0 0 0 1 1 *"
+from tests.stacks import quiet_stack
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[StackProcess]:
-    with StackProcess("--set", f"REFRESH_SCHEDULE={ONCE_A_YEAR}") as running:
+    with quiet_stack() as running:
         yield running
 
 

@@ -27,11 +27,11 @@ from local.control_client import ControlClient
 from local.demo import DAY_S, NOTEBOOKS, PURGE_AFTER_S, holds_token
 from local.identity_provider import CONTOSO_TENANT, FABRIKAM_TENANT
 from local.process import StackProcess
-from tests.stack.conftest import ONCE_A_YEAR
 from tests.stack.test_bad_input import is_error_page
 from tests.stack.test_failures import code_of, token_calls_at
 from tests.stack.test_lifecycle import token_calls
 from tests.stack.test_sign_in import session_of, stored_sessions
+from tests.stacks import quiet_stack
 
 OTHER_TENANTS_USER = "erin@fabrikam.example"
 HOUR_S = 3600
@@ -56,7 +56,7 @@ class Stacks:
 
     def get(self, *arguments: str) -> StackProcess:
         if arguments not in self._running:
-            process = StackProcess("--set", f"REFRESH_SCHEDULE={ONCE_A_YEAR}", *arguments)
+            process = quiet_stack(*arguments)
             self._running[arguments] = self._exits.enter_context(process)
         return self._running[arguments]
 

@@ -14,15 +14,14 @@ from local.browser.sign_in import WORK_USER, sign_in
 from local.control_client import ControlClient
 from local.demo import token_strings
 from local.process import PROJECT, StackProcess
-from tests.stack.conftest import ONCE_A_YEAR
+from tests.stacks import quiet_stack
 
 PAGES = "/api/graph/v1.0/me/onenote/pages"
-SETTINGS = ("--set", f"REFRESH_SCHEDULE={ONCE_A_YEAR}", "--set", "AUTH_OPERATOR_TOKENS=true")
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[StackProcess]:
-    with StackProcess(*SETTINGS) as running:
+    with quiet_stack(AUTH_OPERATOR_TOKENS="true") as running:
         yield running
 
 

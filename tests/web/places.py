@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.listen import Listener
-from local.process import StackProcess
 from local.tls import make_authority
-from tests.stack.conftest import ONCE_A_YEAR
+from tests.stacks import quiet_stack
 from tests.web.sites import RESOLVER, Site
 
 type MakeSite = Callable[[str, bool], Site]
@@ -42,13 +41,12 @@ async def standing(folder: Path, kind: str) -> AsyncIterator[Place]:
         await sibling.serve()
         await stranger.serve()
         front, api = _two_sites(kind, site)
-        settings = [f"REFRESH_SCHEDULE={ONCE_A_YEAR}"]
+        settings = {}
         if api is not None:
-            settings.append(f"PUBLIC_BASE_URL={api.origin}")
+            settings["PUBLIC_BASE_URL"] = api.origin
         if front is not None and front is not api:
-            settings.append(f"FRONTEND_ORIGINS={front.origin}")
-        arguments = [part for setting in settings for part in ("--set", setting)]
-        stack = exits.enter_context(StackProcess(*arguments))
+            settings["FRONTEND_ORIGINS"] = front.origin
+        stack = exits.enter_context(quiet_stack(**settings))
         if api is not None:
             await api.serve(stack.url, as_host=kind != "linked backend")
         if front is not None and front is not api:

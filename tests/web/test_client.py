@@ -16,7 +16,7 @@ from local.control_client import ControlClient
 from local.listen import Listener
 from local.process import StackProcess
 from tests import npm
-from tests.stack.conftest import ONCE_A_YEAR
+from tests.stacks import quiet_stack
 from tests.web.provider import allow, choose, refuse
 from tests.web.test_client_types import example
 
@@ -418,8 +418,7 @@ async def other_origin() -> AsyncIterator[str]:
 @pytest.fixture(scope="module")
 def running(browser_path: str, other_origin: str) -> Iterator[StackProcess]:
     """A stack that the other origin may call."""
-    settings = {"REFRESH_SCHEDULE": ONCE_A_YEAR, "FRONTEND_ORIGINS": other_origin}
-    with StackProcess(*(part for name, value in settings.items() for part in ("--set", f"{name}={value}"))) as process:
+    with quiet_stack(FRONTEND_ORIGINS=other_origin) as process:
         yield process
 
 

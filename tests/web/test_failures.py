@@ -10,6 +10,7 @@ from local.browser.sign_in import PERSONAL_USER, WORK_USER
 from local.control_client import ControlClient
 from local.demo import NOTEBOOKS
 from local.process import StackProcess
+from tests.web.chromium import LIMIT_MS
 from tests.web.provider import allow, choose, refuse
 from tests.web.test_demo_page import KINDS, PERSONAL, WORK, list_notebooks, sign_in
 
@@ -32,7 +33,7 @@ async def new_page(chromium: Browser, stack: StackProcess, control: ControlClien
             viewport=ViewportSize(width=width, height=800),
             java_script_enabled=scripts,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(LIMIT_MS)
         contexts.append(context)
         return await context.new_page()
 

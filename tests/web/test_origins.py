@@ -14,7 +14,7 @@ from local.browser.sign_in import WORK_USER
 from local.control_client import ControlClient
 from shared.functions.cookies import SESSION
 from tests.functions.document import operations
-from tests.web.conftest import _ARGUMENTS, _LIMIT_MS
+from tests.web.chromium import ARGUMENTS, LIMIT_MS, launched
 from tests.web.places import RESOLVER, Place, standing
 from tests.web.provider import allow, choose
 
@@ -43,10 +43,8 @@ async def place(
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def named_hosts(browser_path: str) -> AsyncIterator[Browser]:
     """A browser that finds every host under `.test` on this machine."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=browser_path, args=[*_ARGUMENTS, RESOLVER])
+    async with launched(browser_path, RESOLVER) as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -55,7 +53,7 @@ async def profile(named_hosts: Browser, place: Place) -> AsyncIterator[BrowserCo
     async with ControlClient(place.functions) as control:
         await control.reset()
     fresh = await named_hosts.new_context(locale="en-GB", ignore_https_errors=True)
-    fresh.set_default_timeout(_LIMIT_MS)
+    fresh.set_default_timeout(LIMIT_MS)
     yield fresh
     await fresh.close()
 
@@ -168,11 +166,11 @@ async def test_on_another_site_the_browser_s_third_party_cookies_decide(
         profile = await playwright.chromium.launch_persistent_context(
             tmp_path / "profile",
             executable_path=browser_path,
-            args=[*_ARGUMENTS, RESOLVER],
+            args=[*ARGUMENTS, RESOLVER],
             ignore_https_errors=True,
             locale="en-GB",
         )
-        profile.set_default_timeout(_LIMIT_MS)
+        profile.set_default_timeout(LIMIT_MS)
         try:
             page = await profile.new_page()
             await sign_in(page, place)

@@ -14,6 +14,7 @@ from local.control_client import ControlClient
 from local.demo import holds_token
 from local.listen import Listener
 from local.process import StackProcess
+from tests.web.chromium import LIMIT_MS
 from tests.web.provider import choose
 from tests.web.test_demo_page import KINDS, PERSONAL, WORK, list_notebooks, sign_in
 
@@ -63,7 +64,7 @@ async def other_context(
 ) -> AsyncIterator[BrowserContext]:
     """A second browser of the same person, or somebody else's."""
     fresh = await chromium.new_context(base_url=stack.url, locale="en-GB")
-    fresh.set_default_timeout(15_000)
+    fresh.set_default_timeout(LIMIT_MS)
     yield fresh
     await fresh.close()
 
