@@ -91,6 +91,10 @@ param staticWebAppLocation 'centralus' | 'eastasia' | 'eastus2' | 'westeurope' |
 @maxLength(253)
 param customDomain string = ''
 
+@description('The custom domain that an earlier deployment has given its certificate: an output, which azd hands back. It is then left as it is.')
+@maxLength(253)
+param boundDomain string = ''
+
 @description('Resource ids of action groups that alerts notify. Empty: alerts are seen in the portal only.')
 @maxLength(5)
 param actionGroupIds string[] = []
@@ -103,11 +107,24 @@ var servesPersonalAccounts = contains(
 )
 var servesWorkAccounts = !contains(['consumers', '9188040d-6c67-4c5b-b112-36a304b66dad'], toLower(signInTenant))
 
+var frontendOrigins = empty(signIn.frontendOrigins)
+  ? []
+  : map(split(signIn.frontendOrigins, ','), origin => trim(origin))
+
 var findings = filter(
   [
-    length(clientId) == 36
+    endsWith(environmentName, '.')
+      ? 'AZURE_ENV_NAME ends with a dot, and no resource group can: take another name.'
+      : ''
+    length(clientId) == 36 && length(split(clientId, '-')) == 5
       ? ''
       : 'AUTH_CLIENT_ID is no application (client) id: make the app registration first, then: azd env set AUTH_CLIENT_ID <its id>.'
+    contains(['common', 'organizations', 'consumers'], toLower(signInTenant)) || (length(signInTenant) == 36 && length(split(
+        signInTenant,
+        '-'
+      )) == 5)
+      ? ''
+      : 'AUTH_TENANT=${signInTenant} is neither common, organizations, consumers nor a tenant id.'
     servesPersonalAccounts && storedCredential == 'none'
       ? 'AUTH_TENANT=${signInTenant} lets personal accounts in, and for those a managed identity alone is not known to work: set AUTH_STORED_CREDENTIAL to secret or certificate, or AUTH_TENANT to organizations.'
       : ''
@@ -126,11 +143,30 @@ var findings = filter(
     length(split(sessions.refreshSchedule, ' ')) == 6
       ? ''
       : 'REFRESH_SCHEDULE needs six fields, seconds first, for example: 0 */5 * * * *'
-    contains(customDomain, '/') || contains(customDomain, ':') || contains(customDomain, ' ') || (!empty(customDomain) && !contains(
-        customDomain,
-        '.'
+    empty(signIn.authorityHost) || startsWith(signIn.authorityHost, 'https://')
+      ? ''
+      : 'AUTH_AUTHORITY_HOST must begin with https://.'
+    empty(signIn.graphBaseUrl) || startsWith(signIn.graphBaseUrl, 'https://')
+      ? ''
+      : 'GRAPH_BASE_URL must begin with https://.'
+    empty(filter(
+        frontendOrigins,
+        origin =>
+          !startsWith(origin, 'https://') && !startsWith(origin, 'http://localhost') || length(split(origin, '/')) != 3
       ))
-      ? 'CUSTOM_DOMAIN is a host name alone, without https:// and without a path: notes.example.com.'
+      ? ''
+      : 'FRONTEND_ORIGINS holds something that is no origin: write https://app.example.com, without a path or a slash at its end.'
+    empty(signIn.defaultReturnUrl) || startsWith(signIn.defaultReturnUrl, 'https://') || startsWith(
+        signIn.defaultReturnUrl,
+        'http://localhost'
+      )
+      ? ''
+      : 'DEFAULT_RETURN_URL must begin with https://.'
+    contains(customDomain, '*') || contains(customDomain, '/') || contains(customDomain, ':') || contains(
+        customDomain,
+        ' '
+      ) || (!empty(customDomain) && !contains(customDomain, '.'))
+      ? 'CUSTOM_DOMAIN is a host name alone, without https://, a path or a star: notes.example.com.'
       : ''
     empty(filter(actionGroupIds, id => !contains(toLower(id), '/providers/microsoft.insights/actiongroups/')))
       ? ''
@@ -354,6 +390,7 @@ module appDomain 'modules/custom-domain.bicep' = if (!empty(customDomain) && !st
     location: location
     tags: tags
     hostName: customDomain
+    alreadyBound: customDomain == boundDomain
   }
 }
 
@@ -413,6 +450,9 @@ output OPERATOR_VAULT_NAME string = operatorVaultName
 
 @description('Vaults that hold sessions.')
 output TOKEN_VAULT_NAMES string[] = tokenVaultNames
+
+@description('Custom domain of the app that has its certificate; empty without one.')
+output BOUND_DOMAIN string = staticWebApp ? '' : customDomain
 
 @description('Host name of the static web app; empty without one.')
 output FRONT_END_HOST string = staticWebApp ? frontEnd!.outputs.host : ''

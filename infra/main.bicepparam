@@ -50,6 +50,7 @@ param privateNetworking = bool(readEnvironmentVariable('PRIVATE_NETWORKING', 'fa
 param staticWebApp = bool(readEnvironmentVariable('STATIC_WEB_APP', 'false'))
 param staticWebAppLocation = readEnvironmentVariable('STATIC_WEB_APP_LOCATION', 'westeurope')
 param customDomain = readEnvironmentVariable('CUSTOM_DOMAIN', '')
+param boundDomain = readEnvironmentVariable('BOUND_DOMAIN', '')
 
 var actionGroups = readEnvironmentVariable('ACTION_GROUP_IDS', '')
-param actionGroupIds = empty(actionGroups) ? [] : split(actionGroups, ',')
+param actionGroupIds = empty(actionGroups) ? [] : map(split(actionGroups, ','), id => trim(id))

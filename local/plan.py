@@ -52,7 +52,7 @@ PURPOSES = {
     "Microsoft.Web/staticSites/linkedBackends": ("Linked backend", "/api of the front end leads to the app"),
     "Microsoft.Network/virtualNetworks": ("Virtual network", "between the app, the vaults and the storage"),
     "Microsoft.Network/privateDnsZones": ("Private DNS zone", "leads the usual names to the private endpoints"),
-    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": ("Link", "the network asks that zone"),
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": ("Link", "the network asks that zone for names"),
     "Microsoft.Network/privateEndpoints": ("Private endpoint", "the only way to that vault or storage service"),
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": ("DNS entry", "of that endpoint"),
     "Microsoft.Insights/scheduledQueryRules": ("Alert", ""),  # by its own description
@@ -138,7 +138,7 @@ def resources(evaluated: Mapping[str, Any]) -> list[Resource]:
             id=each["id"],
             type=each["type"],
             title=PURPOSES[each["type"]][0],
-            name=each["name"].rpartition("/")[2],
+            name=_name(each),
             purpose=_purpose(each),
             roles=tuple(role for role in given if role.scope == each["id"]),
         )
@@ -147,11 +147,19 @@ def resources(evaluated: Mapping[str, Any]) -> list[Resource]:
     ]
 
 
+def _name(resource: Mapping[str, Any]) -> str:
+    """With its parent's, as many a child is called `default`; a log's parent is in its id alone."""
+    log = re.search(r"/([^/]+)/providers/Microsoft\.Insights/diagnosticSettings/", resource["id"])
+    return f"{log[1]}/{resource['name']}" if log else str(resource["name"])
+
+
 def _purpose(resource: Mapping[str, Any]) -> str:
     if resource["type"] == "Microsoft.KeyVault/vaults":
         return HOLDS[str(resource["tags"]["holds"])]
     if resource["type"] == "Microsoft.Insights/scheduledQueryRules":
-        return str(resource["properties"]["displayName"])
+        return str(resource["properties"]["displayName"]).partition(": ")[2]
+    if "sslState" in resource.get("properties", {}):
+        return "the same, now with its certificate"
     return PURPOSES[str(resource["type"])][1]
 
 
@@ -183,6 +191,7 @@ def lines(variant: str, evaluated: Mapping[str, Any]) -> Iterator[str]:
         for role in each.roles:
             yield f"    {role.who}: {role.role}"
             yield f"        {role.why}"
+    yield "There is no other role. Whoever owns the subscription can give more, which its activity log shows."
     yield "Names that end in the same 13 letters differ in your subscription: they are made of its id."
 
 

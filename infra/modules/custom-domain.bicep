@@ -1,5 +1,6 @@
 // A host name of your own for the function app, with a certificate that Azure renews. In this order, as Azure wants it:
-// the name, the certificate for a name that is bound, then the name again with the certificate.
+// the name, the certificate for a name that is bound, then the name again with the certificate. Where that has been done,
+// the first step is left out: it would take the certificate off until the last one.
 
 import { Tags } from 'types.bicep'
 
@@ -15,11 +16,14 @@ param tags Tags
 @description('The host name.')
 param hostName string
 
+@description('Whether an earlier deployment has bound it with its certificate.')
+param alreadyBound bool
+
 resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: functionAppName
 }
 
-resource binding 'Microsoft.Web/sites/hostNameBindings@2025-03-01' = {
+resource binding 'Microsoft.Web/sites/hostNameBindings@2025-03-01' = if (!alreadyBound) {
   parent: app
   name: hostName
   properties: {

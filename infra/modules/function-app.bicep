@@ -98,6 +98,10 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     clientAffinityEnabled: false
+    // On this plan a host name of your own has a certificate only where this is set, and it can be set only while the app is
+    // made. The types lag behind the service: "Site-scoped certificates", Microsoft Learn.
+    #disable-next-line BCP037
+    siteScopedCertificatesEnabled: true
     publicNetworkAccess: 'Enabled' // browsers come here, whatever else is private
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: {

@@ -25,6 +25,8 @@ resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
     }
     subnets: [
       {
+        // It reaches the internet without a gateway: for a delegated subnet Azure sees to that ("Default outbound access
+        // in Azure", Microsoft Learn), although new subnets are private otherwise.
         name: 'app'
         properties: {
           addressPrefix: '10.80.0.0/25'

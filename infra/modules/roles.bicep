@@ -122,6 +122,6 @@ resource operatorKeepsTheCredential 'Microsoft.Authorization/roleAssignments@202
   properties: {
     principalId: operatorPrincipalId
     roleDefinitionId: roles.secretsOfficer
-    description: 'Who deploys puts the client secret or certificate here; owning the subscription does not allow that.'
+    description: 'They put the client secret or certificate here; owning the subscription does not allow it.'
   }
 }

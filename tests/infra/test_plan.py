@@ -24,6 +24,10 @@ def test_the_list_says_of_every_resource_what_it_is_for_and_who_may_do_what(vari
     for each in listed:
         assert f"{each.title}  {each.name}\n    {each.purpose}" in text
     assert "    the app's identity: Key Vault Secrets Officer\n        The app keeps sessions here" in text
+    assert len({(each.title, each.name, each.purpose) for each in listed}) == len(listed), (
+        "each can be told from the others"
+    )
+    assert max(map(len, text.splitlines())) <= 100
     assert "[" not in text, "an expression of the compiler is no word for a person"
 
 

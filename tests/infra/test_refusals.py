@@ -18,8 +18,13 @@ def refusal(environment: tuple[tuple[str, str], ...]) -> str:
 
 # All wrong at once, because everything wrong is named at once; and one call of the compiler takes seconds.
 CONTRADICTIONS = {
+    "AZURE_ENV_NAME": "dev.",
     "AUTH_CLIENT_ID": "",
     "AUTH_TENANT": "common",
+    "AUTH_AUTHORITY_HOST": "login.microsoftonline.us",
+    "GRAPH_BASE_URL": "http://graph.example",
+    "FRONTEND_ORIGINS": "https://a.example, b.example",
+    "DEFAULT_RETURN_URL": "/inbox",
     "INSTANCE_MEMORY_MB": "1024",
     "MAXIMUM_INSTANCE_COUNT": "40",
     "ALWAYS_READY_HTTP": "41",
@@ -41,7 +46,12 @@ CONTRADICTIONS = {
         "More instances are always ready (41) than there may be (40): lower ALWAYS_READY_HTTP or raise",
         "SESSION_IDLE_DAYS is more than SESSION_MAX_DAYS: make it less or equal.",
         "REFRESH_SCHEDULE needs six fields, seconds first, for example: 0 */5 * * * *",
-        "CUSTOM_DOMAIN is a host name alone, without https:// and without a path: notes.example.com.",
+        "CUSTOM_DOMAIN is a host name alone, without https://, a path or a star: notes.example.com.",
+        "AZURE_ENV_NAME ends with a dot, and no resource group can: take another name.",
+        "AUTH_AUTHORITY_HOST must begin with https://.",
+        "GRAPH_BASE_URL must begin with https://.",
+        "FRONTEND_ORIGINS holds something that is no origin: write https://app.example.com, without a path or a slash",
+        "DEFAULT_RETURN_URL must begin with https://.",
         "ACTION_GROUP_IDS holds something that is no resource id of an action group",
     ],
 )
@@ -50,9 +60,10 @@ def test_what_contradicts_itself_is_named_with_its_mend_all_at_once(words: str) 
     assert words in refusal(tuple(CONTRADICTIONS.items()))
 
 
-def test_a_deployment_without_any_credential_is_refused() -> None:
+def test_a_deployment_without_any_credential_or_a_tenant_that_is_none_is_refused() -> None:
     """R-01"""
-    said = refusal((("AUTH_FEDERATED_CREDENTIAL", "false"),))
+    said = refusal((("AUTH_FEDERATED_CREDENTIAL", "false"), ("AUTH_TENANT", "contoso")))
+    assert "AUTH_TENANT=contoso is neither common, organizations, consumers nor a tenant id." in said
     assert "There is no credential: set AUTH_FEDERATED_CREDENTIAL to true, or AUTH_STORED_CREDENTIAL to" in said
     assert "AUTH_CLIENT_ID" not in said
 

@@ -183,6 +183,8 @@ def test_the_app_runs_on_flex_consumption_as_its_one_identity(variant: str) -> N
     assert config["scaleAndConcurrency"]["triggers"]["http"]["perInstanceConcurrency"] == 16
     assert config["siteUpdateStrategy"] == {"type": "RollingUpdate"}
     assert config["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
+    # Can't be switched on later, and a host name of one's own needs it.
+    assert site["properties"]["siteScopedCertificatesEnabled"] is True
 
 
 @every_variant
@@ -364,12 +366,24 @@ def test_a_custom_domain_is_bound_with_a_certificate() -> None:
     assert kept("custom-domain")["outputs"]["REDIRECT_URI"] == "https://notes.example.com/api/auth/callback"
 
 
+def test_a_custom_domain_with_its_certificate_is_not_taken_off_it_again() -> None:
+    """What azd was told by the deployment before: the name is bound once, with the certificate."""
+    done, snapshot = with_environment(CUSTOM_DOMAIN="notes.example.com", BOUND_DOMAIN="notes.example.com")
+    assert done.returncode == 0, done.stderr
+    bound = [each for each in snapshot["predictedResources"] if each["type"] == "Microsoft.Web/sites/hostNameBindings"]
+    assert [each["properties"]["sslState"] for each in bound] == ["SniEnabled"]
+    assert (
+        snapshot["outputs"]["BOUND_DOMAIN"] == kept("custom-domain")["outputs"]["BOUND_DOMAIN"] == "notes.example.com"
+    )
+
+
 @every_variant
 def test_the_outputs_are_what_the_next_steps_read(variant: str) -> None:
     outputs = kept(variant)["outputs"]
     assert set(outputs) == {
         "AZURE_RESOURCE_GROUP",
         "AZURE_TENANT_ID",
+        "BOUND_DOMAIN",
         "FRONTCHANNEL_LOGOUT_URL",
         "FRONT_END_HOST",
         "FUNCTION_APP_NAME",
