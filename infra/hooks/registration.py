@@ -93,19 +93,36 @@ def stored_credential(deployment: Deployment) -> str:
     """How the credential gets into the operator's vault without being shown or kept anywhere else."""
     app, vault = deployment.client_id, deployment.operator_vault
     if deployment.stored == "certificate":
-        steps = f"""
-  openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=onenote-auth -keyout key.pem -out certificate.pem
-  az ad app credential reset --id {app} --append --cert @certificate.pem --output none
-  cat key.pem certificate.pem > both.pem
+        steps = f"""  openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=onenote-auth -keyout key.pem -out certificate.pem &&
+  az ad app credential reset --id {app} --append --cert @certificate.pem --output none &&
+  cat key.pem certificate.pem > both.pem &&
   az keyvault secret set --vault-name {vault} --name auth-client-certificate --file both.pem --output none
-  rm key.pem both.pem certificate.pem
-"""
+  rm -f key.pem both.pem certificate.pem"""
     else:
-        steps = f"""
-  az keyvault secret set --vault-name {vault} --name auth-client-secret --output none \\
-      --value "$(az ad app credential reset --id {app} --append --display-name onenote-auth --query password --output tsv)"
-"""
+        steps = f"""  secret=$(az ad app credential reset --id {app} --append --display-name onenote-auth --query password --output tsv) &&
+  az keyvault secret set --vault-name {vault} --name auth-client-secret --value "$secret" --output none
+  unset secret"""
     whom = "personal accounts" if deployment.federated and deployment.work else "everybody"
     return f"""
 Left to do: the credential for {whom}, in the operator's vault. It runs out in a year; the log says so when it has. In a POSIX shell:
-{steps}"""
+{_opened(vault) if deployment.private_network else ""}
+  az keyvault secret list --vault-name {vault} --output none &&
+{steps}
+
+Its first line asks whether you may, so that no refused try leaves a credential behind: the role takes some minutes to spread.
+{_closed(vault) if deployment.private_network else ""}"""
+
+
+def _opened(vault: str) -> str:
+    return f"""
+The vault answers its private network alone. Run all of this on a machine there, or let others in for so long:
+
+  az keyvault update --name {vault} --public-network-access Enabled --default-action Allow --output none
+"""
+
+
+def _closed(vault: str) -> str:
+    return f"""Then shut it again:
+
+  az keyvault update --name {vault} --public-network-access Disabled --default-action Deny --output none
+"""

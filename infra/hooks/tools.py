@@ -54,6 +54,7 @@ class Deployment:
     identity_principal_id: str
     operator_vault: str
     azure_tenant: str
+    private_network: bool
 
     @property
     def work(self) -> bool:
@@ -86,6 +87,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Deployment:
         identity_principal_id=text("IDENTITY_PRINCIPAL_ID"),
         operator_vault=text("OPERATOR_VAULT_NAME"),
         azure_tenant=text("AZURE_TENANT_ID"),
+        private_network=text("PRIVATE_NETWORKING").lower() == "true",
     )
 
 
@@ -107,7 +109,8 @@ def deploy(deployment: Deployment, template: Path, parameters: Mapping[str, Valu
             "sub",
             "create",
             "--name",
-            f"onenote-auth-registration-{deployment.environment}"[:64],
+            # Of the region, too: a deployment of this name in another region would be refused.
+            f"onenote-auth-{deployment.location}-{deployment.environment}"[:64],
             "--subscription",
             deployment.subscription,
             "--location",

@@ -139,6 +139,15 @@ def test_the_alerts_cost_is_of_so_many_rules() -> None:
     assert cost("Alerts") == [f"{often * 1.5 + seldom * 0.5:.0f}"] * 2
 
 
+def test_the_pipeline_can_give_the_roles_of_the_templates_and_no_other() -> None:
+    """R-16: without the condition its identity could make itself owner of the subscription."""
+    condition = (ROOT / "infra" / "delivery-roles.txt").read_text(encoding="utf-8")
+    assert condition.count("ForAnyOfAnyValues:GuidEquals") == 2
+    for allowed in re.findall(r"GuidEquals \{([^}]+)\}", condition):
+        assert set(allowed.split(", ")) == set(ROLES)
+    assert "--condition @infra/delivery-roles.txt" in DEPLOY
+
+
 @pytest.mark.parametrize("hook", ["before_provision.py", "after_provision.py"])
 def test_the_document_names_the_hooks(hook: str) -> None:
     assert (ROOT / "infra" / "hooks" / hook).exists()

@@ -201,6 +201,17 @@ def test_a_registration_made_here_learns_addresses_and_identity(stage: Stage) ->
     assert "Left to do" not in first.said
 
 
+def test_a_second_region_is_another_deployment_of_the_registration(stage: Stage) -> None:
+    """Azure refuses one of the same name elsewhere (InvalidDeploymentLocation), so a moved environment would be stuck."""
+    named = set()
+    for region in ("westeurope", "northeurope"):
+        (call,) = stage.run("after_provision.py", OURS | {"AZURE_LOCATION": region, "AZURE_ENV_NAME": "e" * 64}).calls
+        name = call[call.index("--name") + 1]
+        assert len(name) <= 64
+        named.add(name)
+    assert len(named) == 2
+
+
 @pytest.mark.parametrize(
     "environ", [{"AUTH_TENANT": "consumers"}, {"AUTH_FEDERATED_CREDENTIAL": "false"}], ids=["personal only", "off"]
 )
@@ -253,6 +264,14 @@ def test_a_credential_that_is_not_in_the_vault_yet_is_left_to_do(stage: Stage, s
     assert f"--vault-name onat-op-1 --name auth-client-{stored}" in ended.said
     assert f"--id {CLIENT_ID} --append" in ended.said
     assert "the credential for personal accounts" in ended.said
+    assert "keyvault update" not in ended.said
+    # Whether one may is asked before a credential is made: a registration for personal accounts holds two at most.
+    assert ended.said.index("az keyvault secret list") < ended.said.index("az ad app credential reset")
+    shut = stage.run(
+        "after_provision.py", environ | {"PRIVATE_NETWORKING": "true"}, {"az keyvault": (1, "", "Forbidden")}
+    )
+    assert "keyvault update --name onat-op-1 --public-network-access Enabled" in shut.said
+    assert "keyvault update --name onat-op-1 --public-network-access Disabled" in shut.said
     assert not ended.ran("az", "keyvault", "secret", "show")
     done = stage.run("after_provision.py", environ, {"az keyvault": (0, f"x\nauth-client-{stored}", "")})
     assert "Left to do" not in done.said
