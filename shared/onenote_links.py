@@ -20,7 +20,8 @@ class Links:
         # Looks ahead segment by segment and never back: a page made of beginnings of links takes no longer than another.
         # Some writers of JSON escape slashes and apostrophes, some of HTML apostrophes; each means the same to a reader.
         slash = r"\\?/"
-        segment = r"(?:[^\s\"<>?#\\/&]++|&(?:#(?:39|x27);)?|\\u0027)++"
+        plain = r"[^\s\"<>?#\\/]"
+        segment = rf"{plain}++(?:(?:(?<=&)#(?:39|x27);|\\u0027){plain}*+)*+"
         owner = rf"(?:(?!onenote){segment}{slash}){{1,12}}+"
         rest = rf"(?:{hosts})(?={slash}(?:v1\.0|beta){slash}{owner}onenote(?![\w-]))"
         # Both begin with text that is fixed, so that the search is fast; hence the look back stands behind it.
