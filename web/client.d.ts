@@ -1,14 +1,14 @@
 /**
- * @typedef {object} SignInOptions the query of /api/auth/login
+ * @typedef {object} SignInOptions
  * @property {'personal' | 'work' | 'any'} [account]
  * @property {string} [scope] permissions, separated by blanks
- * @property {string | URL} [returnTo] this page, if not given
+ * @property {string | URL} [returnTo] else this page
  * @property {'code' | 'token'} [flow]
  * @property {'none' | 'login' | 'consent' | 'select_account'} [prompt]
  * @property {string} [login_hint]
  * @property {string} [domain_hint]
  *
- * @typedef {object} Session the answer of /api/auth/session; times are RFC 3339, UTC
+ * @typedef {object} Session times are RFC 3339, UTC
  * @property {boolean} signed_in
  * @property {{ kind: 'personal' | 'work', username: string, name: string }} [account]
  * @property {string[]} [scopes]
@@ -18,9 +18,8 @@
  * @property {string} [consent_url]
  */
 /**
- * A client of one bundle. The functions that this module exports are those of `createClient()`.
- * @param {{ baseUrl?: string | URL }} [options] such as https://api.example.com/api; if not given, where this file was served,
- *   else /api on the page's origin
+ * For functions elsewhere; this module's own are those of `createClient()`.
+ * @param {{ baseUrl?: string | URL }} [options] as https://api.example.com/api; else where this file was served, or /api here
  */
 export function createClient({ baseUrl }?: {
     baseUrl?: string | URL;
@@ -40,40 +39,40 @@ export function createClient({ baseUrl }?: {
     fetch: (path: string | URL, init?: RequestInit) => Promise<Response>;
     signInError: () => BundleError | null;
 };
-/** The error that a refusing answer amounts to, with OneNote's refusals in plain words.  @param {Response} response */
+/** A refusing answer as an error, with OneNote's refusals in plain words.  @param {Response} response */
 export function errorOf(response: Response): Promise<BundleError>;
-/** Something stands in the way; its message is for people. */
+/** Its message is for people. */
 export class BundleError extends Error {
     /** @param {string} message @param {Partial<BundleError>} [fields] */
     constructor(message: string, fields?: Partial<BundleError>);
-    /** Stable: the server's, OneNote's, or `unreachable`. */
+    /** The server's, OneNote's, or `unreachable`. */
     code: string;
     /** 0 without an answer. */
     status: number;
-    /** The way out: send the person there.  @type {string | undefined} */
+    /** The way out, for the person.  @type {string | undefined} */
     link: string | undefined;
     /** Seconds.  @type {number | undefined} */
     retryAfter: number | undefined;
     /** The missing permission.  @type {string | undefined} */
     scope: string | undefined;
-    /** For the operator's log.  @type {string | undefined} */
+    /** In the operator's log.  @type {string | undefined} */
     ref: string | undefined;
 }
-/** Only signing in helps; `link` does it and comes back to this page. */
+/** Only signing in helps; `link` does it and comes back here. */
 export class SignInRequired extends BundleError {
 }
-/** The person has not given the permission `scope`; `link` asks for it and comes back to this page. */
+/** The permission `scope` is missing; `link` asks for it and comes back here. */
 export class PermissionMissing extends BundleError {
 }
 /** Try again after `retryAfter` seconds. */
 export class SlowDown extends BundleError {
 }
-/** Where to send the person, for a link.  @param {SignInOptions} [options] */
+/** For a link.  @param {SignInOptions} [options] */
 export function signInLink({ returnTo, ...query }?: SignInOptions): string;
 /** Leave for Microsoft's sign-in.  @param {SignInOptions} [options] */
 export function signIn(options?: SignInOptions): void;
 /**
- * End the session, then leave for Microsoft's sign-out, which leads to `returnTo`.
+ * End the session, then leave for Microsoft's sign-out and `returnTo`.
  * @param {{ returnTo?: string | URL, signal?: AbortSignal }} [options]
  */
 export function signOut({ returnTo, signal }?: {
@@ -88,8 +87,8 @@ export function session({ signal }?: {
     signal?: AbortSignal;
 }): Promise<Session>;
 /**
- * Calls back when there is another session or none, and when its permissions or health change: noticed in this page's
- * calls, by other tabs, and on coming back here.
+ * Calls back when there is another session or none, or its permissions or health change: noticed in this page's calls,
+ * by other tabs, and on coming back here.
  * @param {(session: Session) => void} callback
  * @param {{ signal?: AbortSignal }} [options]
  * @returns {() => void} ends it, as `signal` does
@@ -99,17 +98,14 @@ export function onSessionChange(callback: (session: Session) => void, { signal }
 }): () => void;
 /**
  * `fetch` for OneNote, through the bundle. Waits out a short "slow down" where the call may be repeated; repeats a GET once
- * after a failure of the network. Other answers are returned, 404 too.
+ * where there was no answer. Other answers are returned, 404 too.
  * @param {string | URL} path as Graph's documents write it, or an address at Graph or at the bundle
  * @param {RequestInit} [init]
  * @throws {BundleError} SignInRequired, PermissionMissing, SlowDown, or `unreachable`
  */
 export function fetch(path: string | URL, init?: RequestInit): Promise<Response>;
-/** What a failed sign-in left in the address (`#error=…`), taken out of it; `access_denied` is the person's no. */
+/** What a failed sign-in left in the address, taken out of it; `access_denied` is the person's no. */
 export function signInError(): BundleError | null;
-/**
- * the query of /api/auth/login
- */
 export type SignInOptions = {
     account?: "work" | "personal" | "any" | undefined;
     /**
@@ -117,7 +113,7 @@ export type SignInOptions = {
      */
     scope?: string | undefined;
     /**
-     * this page, if not given
+     * else this page
      */
     returnTo?: string | URL | undefined;
     flow?: "code" | "token" | undefined;
@@ -126,7 +122,7 @@ export type SignInOptions = {
     domain_hint?: string | undefined;
 };
 /**
- * the answer of /api/auth/session; times are RFC 3339, UTC
+ * times are RFC 3339, UTC
  */
 export type Session = {
     signed_in: boolean;

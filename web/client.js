@@ -1,25 +1,24 @@
 /**
- * The browser's side of onenote-auth: sign in, know who is there, call OneNote. No token ever comes here.
- * Served at /api/client.js; importing it asks nothing.
+ * The browser's side of onenote-auth: sign in, know who is there, call OneNote. No token comes here; importing asks nothing.
  */
 
 const LONGEST_WAIT_S = 10
 const TRIES = 3
 const SPACING_MS = 5000
 
-/** Something stands in the way; its message is for people. */
+/** Its message is for people. */
 export class BundleError extends Error {
-  /** Stable: the server's, OneNote's, or `unreachable`. */
+  /** The server's, OneNote's, or `unreachable`. */
   code = ''
   /** 0 without an answer. */
   status = 0
-  /** The way out: send the person there.  @type {string | undefined} */
+  /** The way out, for the person.  @type {string | undefined} */
   link
   /** Seconds.  @type {number | undefined} */
   retryAfter
   /** The missing permission.  @type {string | undefined} */
   scope
-  /** For the operator's log.  @type {string | undefined} */
+  /** In the operator's log.  @type {string | undefined} */
   ref
 
   /** @param {string} message @param {Partial<BundleError>} [fields] */
@@ -29,26 +28,26 @@ export class BundleError extends Error {
   }
 }
 
-/** Only signing in helps; `link` does it and comes back to this page. */
+/** Only signing in helps; `link` does it and comes back here. */
 export class SignInRequired extends BundleError {}
 
-/** The person has not given the permission `scope`; `link` asks for it and comes back to this page. */
+/** The permission `scope` is missing; `link` asks for it and comes back here. */
 export class PermissionMissing extends BundleError {}
 
 /** Try again after `retryAfter` seconds. */
 export class SlowDown extends BundleError {}
 
 /**
- * @typedef {object} SignInOptions the query of /api/auth/login
+ * @typedef {object} SignInOptions
  * @property {'personal' | 'work' | 'any'} [account]
  * @property {string} [scope] permissions, separated by blanks
- * @property {string | URL} [returnTo] this page, if not given
+ * @property {string | URL} [returnTo] else this page
  * @property {'code' | 'token'} [flow]
  * @property {'none' | 'login' | 'consent' | 'select_account'} [prompt]
  * @property {string} [login_hint]
  * @property {string} [domain_hint]
  *
- * @typedef {object} Session the answer of /api/auth/session; times are RFC 3339, UTC
+ * @typedef {object} Session times are RFC 3339, UTC
  * @property {boolean} signed_in
  * @property {{ kind: 'personal' | 'work', username: string, name: string }} [account]
  * @property {string[]} [scopes]
@@ -59,9 +58,8 @@ export class SlowDown extends BundleError {}
  */
 
 /**
- * A client of one bundle. The functions that this module exports are those of `createClient()`.
- * @param {{ baseUrl?: string | URL }} [options] such as https://api.example.com/api; if not given, where this file was served,
- *   else /api on the page's origin
+ * For functions elsewhere; this module's own are those of `createClient()`.
+ * @param {{ baseUrl?: string | URL }} [options] as https://api.example.com/api; else where this file was served, or /api here
  */
 export function createClient({ baseUrl } = {}) {
   const base = `${baseUrl || /^https?:.*\/api(?=\/client\.js)/.exec(import.meta.url) || '/api'}`.replace(/\/*$/, '/')
@@ -72,9 +70,13 @@ export function createClient({ baseUrl } = {}) {
   let channel
   /** @type {string | undefined} */
   let known
+  /** @type {Promise<void> | undefined} */
+  let asking
   let askedAt = 0
+  let turns = 0
+  let newest = 0
 
-  /** Where to send the person, for a link.  @param {SignInOptions} [options] */
+  /** For a link.  @param {SignInOptions} [options] */
   function signInLink({ returnTo, ...query } = {}) {
     const url = back(at('auth/login'), returnTo)
     for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value)
@@ -87,7 +89,7 @@ export function createClient({ baseUrl } = {}) {
   }
 
   /**
-   * End the session, then leave for Microsoft's sign-out, which leads to `returnTo`.
+   * End the session, then leave for Microsoft's sign-out and `returnTo`.
    * @param {{ returnTo?: string | URL, signal?: AbortSignal }} [options]
    */
   async function signOut({ returnTo, signal } = {}) {
@@ -101,14 +103,15 @@ export function createClient({ baseUrl } = {}) {
    * @param {{ signal?: AbortSignal }} [options]
    */
   async function session({ signal } = {}) {
+    const before = known
     const now = await ask(signal)
-    if (notice(now)) open().postMessage(known)
+    if (known !== before) open().postMessage(known)
     return now
   }
 
   /**
-   * Calls back when there is another session or none, and when its permissions or health change: noticed in this page's
-   * calls, by other tabs, and on coming back here.
+   * Calls back when there is another session or none, or its permissions or health change: noticed in this page's calls,
+   * by other tabs, and on coming back here.
    * @param {(session: Session) => void} callback
    * @param {{ signal?: AbortSignal }} [options]
    * @returns {() => void} ends it, as `signal` does
@@ -130,7 +133,7 @@ export function createClient({ baseUrl } = {}) {
 
   /**
    * `fetch` for OneNote, through the bundle. Waits out a short "slow down" where the call may be repeated; repeats a GET once
-   * after a failure of the network. Other answers are returned, 404 too.
+   * where there was no answer. Other answers are returned, 404 too.
    * @param {string | URL} path as Graph's documents write it, or an address at Graph or at the bundle
    * @param {RequestInit} [init]
    * @throws {BundleError} SignInRequired, PermissionMissing, SlowDown, or `unreachable`
@@ -144,7 +147,7 @@ export function createClient({ baseUrl } = {}) {
     throw error
   }
 
-  /** What a failed sign-in left in the address (`#error=…`), taken out of it; `access_denied` is the person's no. */
+  /** What a failed sign-in left in the address, taken out of it; `access_denied` is the person's no. */
   function signInError() {
     const fields = new URLSearchParams(location.hash.slice(1))
     const code = fields.get('error')
@@ -166,28 +169,35 @@ export function createClient({ baseUrl } = {}) {
 
   /** @param {AbortSignal} [signal] @returns {Promise<Session>} */
   function ask(signal) {
+    const turn = ++turns
+    const done = () => {
+      if (turn === turns) asking = undefined
+    }
     askedAt = Date.now()
-    return json(back(at('auth/session')), { signal })
+    const answer = json(back(at('auth/session')), { signal }).then((/** @type {Session} */ now) => {
+      const print = JSON.stringify([now.account, now.scopes, now.health?.state, now.health?.reason])
+      if (turn < newest) return now // overtaken
+      newest = turn
+      if (print !== known) {
+        known = print
+        for (const callback of callbacks) callback(now)
+      }
+      return now
+    })
+    asking = answer.then(done, done)
+    return answer
   }
 
-  /** Whether it is news.  @param {Session} now */
-  function notice(now) {
-    const print = JSON.stringify([now.account, now.scopes, now.health?.state, now.health?.reason])
-    if (print === known) return false
-    known = print
-    for (const callback of callbacks) callback(now)
-    return true
-  }
-
-  /** Tells no tab: two that hear different answers would never stop. */
-  function refresh() {
-    ask().then(notice, () => {})
+  /** One call for all, after one under way. Tells no tab: two that hear different answers would never stop. */
+  async function refresh(heard = '') {
+    await asking
+    if (!asking && heard !== known) ask().catch(() => {})
   }
 
   function open() {
     if (!channel) {
       channel = new BroadcastChannel(`onenote-auth ${at('')}`)
-      channel.onmessage = ({ data }) => callbacks.size && data !== known && refresh()
+      channel.onmessage = ({ data }) => callbacks.size && refresh(data)
     }
     return channel
   }
@@ -203,19 +213,20 @@ export function createClient({ baseUrl } = {}) {
 
 export const { signInLink, signIn, signOut, session, onSessionChange, fetch, signInError } = createClient()
 
-/** The error that a refusing answer amounts to, with OneNote's refusals in plain words.  @param {Response} response */
+/** A refusing answer as an error, with OneNote's refusals in plain words.  @param {Response} response */
 export async function errorOf(response) {
   const { status } = response
-  const body = isJson(response) ? await response.clone().json().catch(() => ({})) : {}
-  const { explanation = {}, ref } = body
-  const { scope, login_url } = explanation
+  const body = (isJson(response) && (await response.clone().json().catch(() => 0))) || {}
+  const { ref, reconnect_url, explanation } = body
+  const { scope, login_url } = explanation || {}
   const retryAfter = retryAfterOf(response)
-  const code = explanation.code || body.code || body.error?.code || `http_${status}`
-  const link = login_url || body.reconnect_url
-  const Kind = login_url ? PermissionMissing : link ? SignInRequired : retryAfter || status === 429 ? SlowDown : BundleError
-  const detail = Kind === SignInRequired ? 'Please sign in to go on.' : explanation.detail || body.detail || body.error?.message
-  const fields = { code, status, scope, ref, retryAfter, link: link && back(new URL(link)).href }
-  return new Kind(detail || `The server answered ${status}.`, fields)
+  const code = explanation?.code || body.code || body.error?.code || `http_${status}`
+  // It becomes a href.
+  const way = login_url || reconnect_url
+  const link = /^https?:/.test(way) ? back(new URL(way)).href : undefined
+  const Kind = !link ? (retryAfter || status === 429 ? SlowDown : BundleError) : login_url ? PermissionMissing : SignInRequired
+  const detail = Kind === SignInRequired ? 'Please sign in to go on.' : explanation?.detail || body.detail || body.error?.message
+  return new Kind(detail || `The server answered ${status}.`, { code, status, scope, ref, retryAfter, link })
 }
 
 const isJson = (/** @type {Response} */ response) => /\bjson\b/.test(response.headers.get('content-type') || '')
@@ -243,7 +254,7 @@ async function send(url, init = {}) {
     let wait = 0.5
     try {
       const response = await globalThis.fetch(url, { credentials: 'include', ...init })
-      // After a 429 nothing was done; after another refusal only what changes nothing may be repeated.
+      // After a 429 nothing was done.
       const repeatable = !response.ok && (safe || (response.status === 429 && !(init.body instanceof ReadableStream)))
       wait = retryAfterOf(response) || Infinity
       if (!repeatable || wait > LONGEST_WAIT_S || tries === TRIES) return response

@@ -324,7 +324,62 @@ async def test_an_unreachable_vault_is_no_sign_out(tab: Page) -> None:
     assert (await said(tab, "client.session()"))["name"] == "BundleError"
 
 
+HOSTILE = [
+    # status, body, what comes of it
+    (401, "null", 401),
+    (500, '"text"', 500),
+    (401, '{"explanation": null, "code": null, "error": null}', 401),
+    (401, '{"reconnect_url": "javascript:alert(1)"}', 401),
+    (403, '{"explanation": {"scope": "x", "login_url": "JavaScript:alert(1)"}}', 403),
+    (403, '{"explanation": {"login_url": "data:text/html,x"}}', 403),
+    (401, '{"reconnect_url": {}}', 401),
+    (401, '{"reconnect_url": "/api/auth/login"}', 401),
+    (401, '{"reconnect_url": "https://notes.example/api/auth/login"}', "SignInRequired"),
+    (429, "null", "SlowDown"),
+    (401, "{", 401),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "comes"), HOSTILE)
+async def test_an_answer_of_any_shape_is_an_answer_and_only_a_web_address_is_a_link(
+    tab: Page, status: int, body: str, comes: int | str
+) -> None:
+    """R-17, R-16: pages make a link of it, and a `javascript:` link is a program."""
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(status=status, content_type="application/json", body=body)
+
+    await tab.route("**/api/graph/**", answer)
+    await front_end(tab)
+    found = await said(tab, "client.fetch('/me/onenote/pages')")
+    assert found.get("name") == (comes if isinstance(comes, str) else None), found
+    assert found["status"] == status
+    error = await said(tab, "client.fetch('/me/onenote/pages').then(client.errorOf).then((e) => { throw e })")
+    assert str(error.get("link") or "https://").startswith("https://")
+
+
 # Other tabs ---------------------------------------------------------------------------------------------------
+
+
+class Held:
+    """Calls of `session` that stay without an answer until a test gives one."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Route] = []
+        self.asked = 0
+
+    async def __call__(self, route: Route) -> None:
+        self.asked += 1
+        self.waiting.append(route)
+
+    async def until_asked(self, page: Page, times: int) -> None:
+        while self.asked < times:
+            await page.evaluate("() => new Promise(requestAnimationFrame)")
+
+    async def give(self, username: str | None, which: int = 0) -> None:
+        now = {"signed_in": bool(username), **({"account": {"username": username}} if username else {})}
+        await self.waiting.pop(which).fulfill(json=now)
+
 
 WATCH = """async () => {
   globalThis.heard = []
@@ -350,6 +405,57 @@ async def test_every_tab_hears_of_a_sign_in_and_a_sign_out_in_another(page: Page
     await until_heard(page, None, WORK_USER)
     await other.evaluate("() => client.signOut()")
     await until_heard(page, None, WORK_USER, None)
+
+
+async def test_an_answer_that_was_overtaken_is_no_news(page: Page) -> None:
+    """R-17, R-12: a slow "signed in" that left before the sign-out must not bring the person back."""
+    held = Held()
+    await page.route("**/api/auth/session*", held)
+    await front_end(page)
+    await page.evaluate(
+        "() => { globalThis.heard = [];"
+        " client.onSessionChange(({ signed_in, account }) => heard.push(signed_in ? account.username : null));"
+        " globalThis.both = [client.session(), client.session()] }"
+    )
+    await held.until_asked(page, 2)
+    await held.give(None, 1)
+    await page.evaluate("() => both[1]")
+    await held.give(WORK_USER, 0)
+    await page.evaluate("() => both[0]")
+    assert await page.evaluate("() => heard") == [None]
+
+
+async def test_many_tabs_ask_once_each(page: Page, context: BrowserContext) -> None:
+    """R-17: tabs that a browser opens together, and all of them after a sign-out; not each for each."""
+    held = Held()
+    await context.route("**/api/auth/session*", held)
+    tabs = [page, *[await context.new_page() for _ in range(4)]]
+    for tab in tabs:
+        await front_end(tab)
+        await tab.evaluate(
+            "() => { globalThis.heard = []; client.onSessionChange(({ signed_in }) => heard.push(signed_in));"
+            " client.session() }"
+        )
+    await held.until_asked(page, len(tabs))
+    for _ in tabs:
+        await held.give(WORK_USER)
+        await page.evaluate("() => new Promise(requestAnimationFrame)")  # its message arrives while others wait
+    for tab in tabs:
+        await tab.wait_for_function("() => heard.length === 1")
+    # What a sign-out tells the others, from several tabs at once.
+    channel = "new BroadcastChannel('onenote-auth ' + new URL('/api/', location))"
+    await page.evaluate(f"() => {{ const c = {channel}; for (let i = 0; i < 5; i++) c.postMessage('') }}")
+    await held.until_asked(page, 2 * len(tabs))
+    for _ in tabs:
+        await held.give(None)
+    for tab in tabs:
+        await tab.wait_for_function("() => heard.length === 2")
+    await page.evaluate("() => new Promise((done) => requestIdleCallback(done))")
+    asked, left = held.asked, len(held.waiting)
+    for _ in range(left):
+        await held.give(None)
+    # One for the message, and one more because others came while it was under way.
+    assert asked <= 3 * len(tabs), asked
 
 
 async def test_coming_back_to_a_tab_asks_again_but_not_all_the_time(page: Page, context: BrowserContext) -> None:
