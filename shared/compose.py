@@ -68,6 +68,7 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
     from shared.adapters.msal_identity import MsalIdentity
     from shared.adapters.provider_probe import ProviderProbe
     from shared.adapters.throttling import Throttling
+    from shared.adapters.token_endpoint import TokenEndpoint
     from shared.adapters.vault_client import open_client, sdk_errors
     from shared.adapters.vault_probe import VaultProbe
     from shared.adapters.web_probe import WebProbe
@@ -123,7 +124,8 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
     )
     metadata = Metadata(provider_http, settings.authority_host, settings.tenant, clock)
     proof = ClientCredential(settings, read_secret, identity_token(settings, vault_http, clock))
-    identity = MsalIdentity(settings, provider_http, metadata, proof, clock)
+    tokens = TokenEndpoint(settings, provider_http, metadata, proof, clock)
+    identity = MsalIdentity(settings, provider_http, metadata, tokens, clock)
     store = KeyVaultStore(clients, throttling.counts)
     ring = KeyVaultKeyRing(lambda: clients[settings.vaults[0][0]], clock)
     sessions = Sessions(store, clock, policy, cache_s=settings.session_cache_seconds)
@@ -137,7 +139,7 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
         allowed_scopes=settings.allowed_scopes,
         allow_token_flow=settings.allow_token_flow,
     )
-    provider = ProviderProbe(settings, provider_http, metadata, identity)
+    provider = ProviderProbe(settings, provider_http, metadata, tokens)
     web = WebProbe(graph_http, public_base_url=settings.public_base_url, graph_base_url=settings.graph_base_url)
     # A single vault needs no name.
     vaults = {label: VaultProbe(client, of=label if len(clients) > 1 else "") for label, client in clients.items()}

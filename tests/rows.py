@@ -7,6 +7,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,7 @@ _ROW = re.compile(r"\bR-\d{2}\b")
 _LINE = re.compile(r"^\| (R-\d{2}) \| (.+?) \|([^|]*)\|$", re.MULTILINE)
 
 
+@cache
 def proofs() -> Proofs:
     """What the docstrings of all test functions name."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))

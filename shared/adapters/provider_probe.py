@@ -11,8 +11,9 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import ClientSession
 
 from shared.adapters.metadata import Metadata, parse, url
-from shared.adapters.msal_identity import MsalIdentity, s256
+from shared.adapters.msal_identity import s256
 from shared.adapters.reach import NO_ANSWER, Page, get, unreachable, with_clock
+from shared.adapters.token_endpoint import TokenEndpoint
 from shared.errors import ProviderUnavailable
 from shared.findings import Finding, State
 from shared.model import ProviderRefusal
@@ -45,11 +46,11 @@ _SHARED = ("common", "organizations", "consumers")
 class ProviderProbe:
     """Findings `identity_provider` (with `clock`), `credential`, `redirect_uri`."""
 
-    def __init__(self, settings: Settings, http: ClientSession, metadata: Metadata, identity: MsalIdentity) -> None:
+    def __init__(self, settings: Settings, http: ClientSession, metadata: Metadata, tokens: TokenEndpoint) -> None:
         self._settings = settings
         self._http = http
         self._metadata = metadata
-        self._identity = identity
+        self._tokens = tokens
         self._host = urlsplit(settings.authority_host).netloc
 
     async def authority(self) -> Iterable[Finding]:
@@ -113,7 +114,7 @@ class ProviderProbe:
         as_nobody = {"grant_type": "refresh_token", "refresh_token": "nobodys", "scope": "openid"}
         said = ""
         for form in (as_itself, as_nobody):
-            refusal = await self._identity.ask_as_app(authority, form)
+            refusal = await self._tokens.ask_as_app(authority, form)
             if refusal is None or (form is as_nobody and _only_the_grant(refusal)):
                 return Finding(check=check, what="The provider accepts the app's credential.")
             reason, said = judge(refusal).reason, _said(refusal)

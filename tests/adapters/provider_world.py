@@ -22,6 +22,7 @@ from shared.adapters.clock import SystemClock
 from shared.adapters.http import open_session
 from shared.adapters.metadata import Metadata
 from shared.adapters.msal_identity import MsalIdentity
+from shared.adapters.token_endpoint import TokenEndpoint
 from shared.model import Attempt, digest
 from shared.settings import Settings, read_settings
 
@@ -90,7 +91,8 @@ class ProviderWorld:
         self.credential = ClientCredential(self.settings, self.operator.read_secret, self.operator.identity_token)
         clock = SystemClock()
         metadata = Metadata(self.http, self.settings.authority_host, self.settings.tenant, clock)
-        self.identity = MsalIdentity(self.settings, self.http, metadata, self.credential, clock)
+        self.endpoint = TokenEndpoint(self.settings, self.http, metadata, self.credential, clock)
+        self.identity = MsalIdentity(self.settings, self.http, metadata, self.endpoint, clock)
         return self.identity
 
     async def callback(self, attempt: Attempt, username: str) -> dict[str, str]:

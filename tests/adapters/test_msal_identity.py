@@ -22,6 +22,7 @@ from shared.adapters.metadata import Endpoints, Metadata
 from shared.adapters.msal_app import NoCache
 from shared.adapters.msal_identity import MsalIdentity
 from shared.adapters.msal_seam import CapturedError, Discovered, RefreshForm, capture, captured_from
+from shared.adapters.token_endpoint import TokenEndpoint
 from shared.errors import Misconfigured, ProviderUnavailable
 from shared.model import AccountKind, Flow, digest
 from shared.ports import InvalidIdToken, ProviderRefused
@@ -551,7 +552,8 @@ async def test_a_renewals_request_is_built_once_a_minute_for_each_authority_and_
     operator = world.operator
     credential = AskedCredential(world.settings, operator.read_secret, operator.identity_token)
     metadata = Metadata(world.http, world.settings.authority_host, world.settings.tenant, SystemClock())
-    identity = MsalIdentity(world.settings, world.http, metadata, credential, clock)
+    tokens = TokenEndpoint(world.settings, world.http, metadata, credential, clock)
+    identity = MsalIdentity(world.settings, world.http, metadata, tokens, clock)
     world.answer_with({"access_token": "an-access-token", "expires_in": 3600})
     asked: list[int] = []
     for waited_s, scope, authority in (
@@ -583,15 +585,15 @@ async def test_asked_as_the_app_the_provider_says_what_it_thinks_of_the_credenti
     """R-01: with a grant that is nobody's, so nothing of a person is spent; and nobody is alarmed by the question."""
     nobodys = {"grant_type": "refresh_token", "refresh_token": "nobodys"}
     as_itself = {"grant_type": "client_credentials", "scope": "https://graph.microsoft.com/.default"}
-    refused = await world.identity.ask_as_app("common", nobodys)
+    refused = await world.endpoint.ask_as_app("common", nobodys)
     assert refused is not None
     assert (refused.error, refused.codes) == ("invalid_grant", (70000,))
-    assert await world.identity.ask_as_app(CONTOSO_TENANT, as_itself) is None
+    assert await world.endpoint.ask_as_app(CONTOSO_TENANT, as_itself) is None
     for given, calls in (("a wrong secret", 1), (SECRET_ADDRESS, 2)):
-        identity = world.rebuilt(AUTH_CLIENT_SECRET=given)
+        world.rebuilt(AUTH_CLIENT_SECRET=given)
         world.operator.secret = "a wrong secret"
         before = world.provider.token_calls.total()
-        refused = await identity.ask_as_app("common", as_itself)
+        refused = await world.endpoint.ask_as_app("common", as_itself)
         assert refused is not None
         assert (refused.error, refused.codes) == ("invalid_client", (7000215,))
         assert world.provider.token_calls.total() - before == calls

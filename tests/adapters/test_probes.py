@@ -116,10 +116,10 @@ async def world(authority: LocalAuthority) -> AsyncIterator[ProviderWorld]:
 
 
 def probe(world: ProviderWorld, **settings: str) -> ProviderProbe:
-    identity = world.rebuilt(**settings)
+    world.rebuilt(**settings)
     given = world.settings
     metadata = Metadata(world.http, given.authority_host, given.tenant, ManualClock())
-    return ProviderProbe(given, world.http, metadata, identity)
+    return ProviderProbe(given, world.http, metadata, world.endpoint)
 
 
 METADATA = [
