@@ -9,6 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 from azure.keyvault.secrets.aio import SecretClient
@@ -22,6 +23,7 @@ from shared.model import Entry, Listing, Marks, PassNote, Record, SessionRef, St
 
 _LISTED = "last-listing"
 _SESSION = "s-"
+_OURS = (_SESSION, ACCOUNT, SID, _LISTED)
 _CONTENT_TYPE = "application/vnd.onenote-auth+json"
 _INDEX_MOST = 300
 """Names in one index: 20 kB of the 25 that a secret's value may have."""
@@ -104,12 +106,13 @@ class KeyVaultStore:
 
     async def purge(self, vault: str, deleted_before: datetime) -> int:
         secrets, before = self._vaults[vault], deleted_before.timestamp()
-        names = [
-            secret.name
-            async for page in secrets.deleted_pages("list deleted sessions")
-            for secret in page
-            if secret.name.startswith((_SESSION, ACCOUNT, SID)) and (secret.deleted is None or secret.deleted <= before)
-        ]
+        names: list[str] = []
+        async with aclosing(secrets.deleted_pages("list deleted sessions")) as pages:
+            async for page in pages:
+                old = (secret for secret in page if secret.deleted is None or secret.deleted <= before)
+                names += (secret.name for secret in old if secret.name.startswith(_OURS))
+                if len(names) >= _PURGE_MOST:
+                    break
         queue = iter(names[:_PURGE_MOST])
         return sum(await asyncio.gather(*(self._purge(secrets, queue) for _ in range(_PURGE_AT_ONCE))))
 

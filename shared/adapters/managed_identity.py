@@ -19,6 +19,9 @@ _API_VERSION = "2019-08-01"
 _MARGIN_S = 300
 _PAUSE_S = 30
 _WAITS_S = (0.3, 1.0)
+_HELD_LIMIT_S = 3.0
+"""No call waits longer for a new token while the one that is held still opens the vault."""
+
 _LATER = (404, 408, 410, 429, 500, 502, 503, 504)
 """Answers of an endpoint that is just being set up, or busy ("… on Azure VMs", Error handling)."""
 
@@ -31,10 +34,20 @@ class IdentityAnswerError(Exception):
         self.status_code = status_code
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Held:
+    """Times in seconds since the epoch."""
+
     token: AccessToken
-    ask_at: float  # seconds since the epoch
+    asked_at: float
+    ask_at: float
+
+    def is_fresh(self, now: float) -> bool:
+        # A clock that was set back says nothing about how much longer the token lives.
+        return self.asked_at <= now < self.ask_at
+
+    def is_good(self, now: float) -> bool:
+        return self.token.expires_on - now >= _MARGIN_S
 
 
 class ManagedIdentity:
@@ -55,22 +68,23 @@ class ManagedIdentity:
         Raises IdentityAnswerError, and what aiohttp and a body that is no token raise.
         """
         (scope,) = scopes
-        held = self._held.get(scope)
-        if held and self._clock.now().timestamp() < held.ask_at:
+        held, now = self._held.get(scope), self._clock.now().timestamp()
+        if held and (held.is_fresh(now) or (held.is_good(now) and self._lock.locked())):
             return held.token
         async with self._lock:
-            held = self._held.get(scope)
-            now = self._clock.now().timestamp()
-            if held and now < held.ask_at:
+            held, now = self._held.get(scope), self._clock.now().timestamp()
+            if held and held.is_fresh(now):
                 return held.token
             try:
-                token = await self._patiently(scope)
+                async with asyncio.timeout(_HELD_LIMIT_S if held and held.is_good(now) else None):
+                    token = await self._patiently(scope)
             except Exception:
-                if held is None or held.token.expires_on - now < _MARGIN_S:
+                if held is None or not held.is_good(now):
                     raise
-                held.ask_at = now + _PAUSE_S
+                self._held[scope] = _Held(held.token, asked_at=now, ask_at=now + _PAUSE_S)
                 return held.token
-            self._held[scope] = _Held(token, now + max(_PAUSE_S, (token.expires_on - now) / 2))
+            half_s = max(_PAUSE_S, (token.expires_on - now) / 2)
+            self._held[scope] = _Held(token, asked_at=now, ask_at=now + half_s)
             return token
 
     async def _patiently(self, scope: str) -> AccessToken:

@@ -6,7 +6,7 @@ DeletedSecretItem). Every call raises what `sdk_errors` says.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -77,7 +77,7 @@ class VaultSecrets:
                 raise TypeError("nextLink")
             return [_shown(item) for item in answer["value"] or ()], following or None
 
-    async def pages(self, doing: str, *, collection: str = _LIVING) -> AsyncIterator[list[Secret]]:
+    async def pages(self, doing: str, *, collection: str = _LIVING) -> AsyncGenerator[list[Secret]]:
         """A listing page by page, each within its own time limit: many pages take longer than one call may."""
         link: str | None = None
         while True:
@@ -89,7 +89,7 @@ class VaultSecrets:
             if link is None:
                 return
 
-    def deleted_pages(self, doing: str) -> AsyncIterator[list[Secret]]:
+    def deleted_pages(self, doing: str) -> AsyncGenerator[list[Secret]]:
         return self.pages(doing, collection=_DELETED)
 
     async def delete(self, name: str, doing: str) -> None:

@@ -11,6 +11,9 @@ from shared.ports import Clock
 
 _FIRST_S = 1.0
 _MOST_S = 60.0
+_ASKED_MOST_S = 900.0
+"""However long a peer asks to be left alone: a broken proxy's `Retry-After` of a day must not cost anybody a day."""
+
 _KEPT = 10_000
 
 
@@ -24,7 +27,8 @@ class Backoff:
     def failed(self, ref: SessionRef, error: Unavailable) -> ProviderUnavailable:
         """Hold the next try back, each time for longer. What to raise, with the wait in seconds."""
         _, last_s = self._waits.get(ref, (None, 0.0))
-        wait_s = max(error.retry_after_s or 0.0, min(max(last_s * 2, _FIRST_S), _MOST_S))
+        asked_s = min(error.retry_after_s or 0.0, _ASKED_MOST_S)
+        wait_s = max(asked_s, min(max(last_s * 2, _FIRST_S), _MOST_S))
         if len(self._waits) >= _KEPT:
             self._waits.pop(next(iter(self._waits)))
         self._waits[ref] = (self._clock.now() + timedelta(seconds=wait_s), wait_s)

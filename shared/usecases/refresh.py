@@ -108,6 +108,7 @@ class Engine:
 
     async def renew_due(self, ref: SessionRef, due_at: datetime) -> Renewal:
         """Renew for the timer, unless somebody else has by now. Raises as `usable` does."""
+        self._unsaved.check(ref.vault)
         before = await self._sessions.newest(ref)
         if before.record.marks.due_at > due_at:
             return Renewal(marks=before.record.marks, done=False)
@@ -124,7 +125,7 @@ class Engine:
         while under_way := self._flights.get(ref):
             await asyncio.wait({under_way})
         stored = await asyncio.shield(self._start(ref, act()))
-        self._unsaved.forget(ref)
+        self._unsaved.stored(stored)
         return stored
 
     async def settle(self, *, within_s: float | None = None) -> None:
@@ -182,6 +183,7 @@ class Engine:
             if enough(stored):
                 return stored
             _refuse_dead(stored)
+            await self._refuse_spent(stored)
             self._backoff.check(ref)
             if self._claims:
                 stored, mine = await self._claims.take(stored)
@@ -218,11 +220,19 @@ class Engine:
         if self._claims:
             await self._claims.drop(stored)
 
+    async def _refuse_spent(self, stored: Stored) -> None:
+        if stored.record.grant.refresh_token is not None:
+            return
+        # The provider gave none: the session lives no longer than its token.
+        if not self._lives(timedelta())(stored):
+            await self._mark(stored, "grant_expired", None, None)
+        raise ReauthRequired("grant_expired")
+
     async def _ask(self, stored: Stored) -> Grant:
         record = stored.record
-        if record.grant.refresh_token is None:
-            raise ReauthRequired("grant_expired")  # the provider gave none: it lives no longer than its token
-        return await self._identity.refresh(record.grant.refresh_token, record.requested, record.account.authority)
+        return await self._identity.refresh(
+            record.grant.refresh_token or "", record.requested, record.account.authority
+        )
 
     async def _keep(self, stored: Stored, grant: Grant) -> Stored:
         now = self._clock.now()
@@ -251,7 +261,7 @@ class Engine:
             kept = replace(stored, record=record)
             self._unsaved.keep(kept)
             return kept
-        self._unsaved.forget(stored.ref)
+        self._unsaved.stored(kept)
         self._sessions.put(kept)
         return kept
 
@@ -277,8 +287,8 @@ class Engine:
         self._sessions.put(replace(stored, record=replace(stored.record, marks=marks)))
         try:
             await self._store.annotate(stored.ref, stored.version, marks)
-        except StoreUnavailable as error:
-            log.warning("health_not_stored", session=stored.ref.name[:12], cause=error.what)
+        except (StoreUnavailable, Misconfigured) as error:
+            log.warning("health_not_stored", session=stored.ref.name[:12], cause=str(error))
 
 
 def _refuse_dead(stored: Stored) -> None:

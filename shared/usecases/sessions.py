@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared import schedule
-from shared.errors import NotSignedIn, ReauthRequired, SessionEnded, SessionUnknown, StoreUnavailable
+from shared.errors import BundleError, NotSignedIn, ReauthRequired, SessionUnknown
 from shared.model import Marks, SessionRef, Stored, whole_second
 from shared.ports import Clock, SessionStore
 from shared.schedule import Policy
@@ -56,7 +56,8 @@ class Sessions:
 
     async def newest(self, ref: SessionRef) -> Stored:
         """Past the cache. Raises SessionUnknown, StoreUnavailable."""
-        return await self._load_once(ref)
+        # Never a look-up that is under way: it may have begun before what the caller needs to see.
+        return await self._loaded(ref, self._begin(ref))
 
     def put(self, stored: Stored) -> None:
         """Remember what was just read or written."""
@@ -91,17 +92,24 @@ class Sessions:
     async def _write_seen(self, ref: SessionRef, version: str, marks: Marks) -> None:
         try:
             await self._store.annotate(ref, version, marks)
-        except (StoreUnavailable, SessionUnknown, SessionEnded):
+        except BundleError:
             return  # the next use writes it
 
     async def _load_once(self, ref: SessionRef) -> Stored:
+        return await self._loaded(ref, self._loading.get(ref) or self._begin(ref))
+
+    def _begin(self, ref: SessionRef) -> asyncio.Task[Stored]:
+        def done(task: asyncio.Task[Stored]) -> None:
+            if self._loading.get(ref) is task:
+                del self._loading[ref]
+
         if ref in self._ended:
             raise SessionUnknown
-        task = self._loading.get(ref)
-        if task is None:
-            task = asyncio.create_task(self._store.load(ref))
-            self._loading[ref] = task
-            task.add_done_callback(lambda _: self._loading.pop(ref, None))
+        task = self._loading[ref] = asyncio.create_task(self._store.load(ref))
+        task.add_done_callback(done)
+        return task
+
+    async def _loaded(self, ref: SessionRef, task: asyncio.Task[Stored]) -> Stored:
         try:
             stored = await asyncio.shield(task)
         except SessionUnknown:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from shared import log, schedule, verdicts
 from shared.attempts import ATTEMPT_FOR, Rules, Wish, check_account, once_more, plan
-from shared.errors import BundleError, Misconfigured, SignInFailed, Unavailable
+from shared.errors import BundleError, Misconfigured, SignInFailed, StoreUnavailable, Unavailable
 from shared.model import (
     PERSONAL_TENANT,
     AccountKind,
@@ -198,7 +198,11 @@ class SignIn:
                 return Completed(session=None, stored=extended, return_to=attempt.return_to)
         session = SessionId.new(secrets.choice(self._store.vaults))
         record = self._record(session.ref, attempt, signed_in, created_at=self._clock.now())
-        stored = await self._store.create(session.ref, record)
+        try:
+            stored = await self._store.create(session.ref, record)
+        except StoreUnavailable:
+            self._sign_out.withdraw(session.ref)
+            raise
         self._sessions.put(stored)
         log.event("signed_in", session=session.ref.name[:12], kind=record.account.kind.value, vault=session.vault)
         if previous:

@@ -5,7 +5,7 @@ deletion that fails is tried again in the background while the operator is told.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
 from shared import log
 from shared.errors import BundleError, NotSignedIn
@@ -68,6 +68,10 @@ class SignOut:
         """End one session, whatever the vault says."""
         await self._end(ref)
 
+    def withdraw(self, ref: SessionRef) -> None:
+        """Delete, behind the caller, a session whose cookie nobody gets: the vault may have taken it without saying so."""
+        self._behind(self._withdrawn(ref))
+
     async def _end_all(self, refs: Sequence[SessionRef]) -> int:
         lives = await asyncio.gather(*map(self._lives, refs))
         living = [ref for ref, alive in zip(refs, lives, strict=True) if alive]
@@ -96,19 +100,31 @@ class SignOut:
                 cause=str(error) or f"delete session: no answer within {_WAIT_S:.0f} s",
                 mend="The deletion is tried again; if this process ends first, the tokens stay until the session is over.",
             )
-            task = asyncio.create_task(self._again(ref))
-            self._retrying.add(task)
-            task.add_done_callback(self._retrying.discard)
+            self._behind(self._again(ref))
             return
         log.event("signed_out", session=ref.name[:12])
 
+    def _behind(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._retrying.add(task)
+        task.add_done_callback(self._retrying.discard)
+
     async def _again(self, ref: SessionRef) -> None:
+        if await self._deleted_late(ref):
+            log.event("signed_out", session=ref.name[:12], late=True)
+        else:
+            log.error("sign_out_given_up", session=ref.name[:12], vault=ref.vault)
+
+    async def _withdrawn(self, ref: SessionRef) -> None:
+        gone = await self._deleted_late(ref)
+        log.event("sign_in_withdrawn", session=ref.name[:12], vault=ref.vault, gone=gone)
+
+    async def _deleted_late(self, ref: SessionRef) -> bool:
         for wait_s in _RETRIES_S:
             await self._clock.sleep(wait_s)
             try:
                 await self._store.delete(ref)
             except BundleError:
                 continue
-            log.event("signed_out", session=ref.name[:12], late=True)
-            return
-        log.error("sign_out_given_up", session=ref.name[:12], vault=ref.vault)
+            return True
+        return False

@@ -36,6 +36,10 @@ PURGE_AFTER = timedelta(seconds=60)
 
 _AT_ONCE = 16
 _SETTLE_S = 20.0
+_LIST_FOR_S = 120.0
+_HOUSEKEEPING_S = 25.0
+"""After the time box: with what is under way by then, the run still ends within the function's time limit."""
+
 _PLANNED_FOR = schedule.PASS_LATEST + timedelta(minutes=30)
 """Longer than until the next listing, which may come a few runs late."""
 
@@ -52,6 +56,14 @@ class _Plan:
 
     until: datetime
     entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """A listing, under way or done. A vault of very many pages takes longer to list than a run may last."""
+
+    began: datetime
+    listing: asyncio.Task[Listing]
 
 
 class Sweep:
@@ -75,6 +87,7 @@ class Sweep:
         self._running = asyncio.Lock()
         self._paces: dict[str, Pace] = {}
         self._plans: dict[str, _Plan] = {}
+        self._looks: dict[str, _Look] = {}
 
     async def run(self, *, past_due: bool = False) -> Summary:
         """One run over every vault, several vaults at the same time."""
@@ -85,7 +98,8 @@ class Sweep:
         async with self._running:
             began = self._clock.now()
             deadline = asyncio.get_running_loop().time() + TIME_BOX_S
-            await asyncio.gather(*(self._vault(vault, began, deadline, summary) for vault in self._store.vaults))
+            each = (self._try(summary, self._vault(vault, began, deadline, summary)) for vault in self._store.vaults)
+            await asyncio.gather(*each)
             await self._try(summary, self._rotate(began))
             await self._engine.settle(within_s=_SETTLE_S)
             duration_s = (self._clock.now() - began).total_seconds()
@@ -93,28 +107,47 @@ class Sweep:
         return summary
 
     async def _vault(self, vault: str, began: datetime, deadline: float, summary: Summary) -> None:
-        if await self._listed_lately(vault, began):
+        end = deadline + _HOUSEKEEPING_S
+        wanted = vault in self._looks or not await self._listed_lately(vault, began)
+        look = await self._looked(vault, began, summary) if wanted else None
+        if look is None:
             if plan := self._plans.get(vault):
                 await self._renew_all(vault, plan, began, deadline, summary)
-            await self._try(summary, self._purge(vault, began, summary))
+            await self._try(summary, self._purge(vault, began, summary), end=end)
             return
+        listing = look.listing.result()
+        # As of then: who has come back since is in use again, whatever the listing says.
+        over = [e for e in listing.entries if schedule.over(e.marks, now=look.began, policy=self._policy)]
+        summary.sessions += len(listing.entries)
+        _, removed = await self._each(vault, over, self._remove, deadline, summary)
+        until = look.began + _PLANNED_FOR
+        plan = _Plan(until=until, entries=[e for e in listing.entries if self._is_due_by(e, began, until)])
+        due = await self._renew_all(vault, plan, began, deadline, summary)
+        summary.kept += len(listing.entries) - due - len(over)
+        # What is left over stands in the plan.
+        note = PassNote(at=look.began, secrets=listing.secrets)
+        await self._try(summary, self._store.note_pass(vault, note))
+        await self._try(summary, self._purge(vault, began, summary), end=end)
+        await self._try(summary, self._repair(vault, look, removed, summary), end=end)
+
+    async def _looked(self, vault: str, began: datetime, summary: Summary) -> _Look | None:
+        """A vault listed whole; None where that fails, or goes on behind this run for a later one to use."""
+        look = self._looks.get(vault)
+        if look is None or look.listing.cancelled():
+            look = _Look(began=began, listing=asyncio.create_task(self._store.listing(vault)))
+            self._looks[vault] = look
+        await asyncio.wait({look.listing}, timeout=_LIST_FOR_S)
+        if not look.listing.done():
+            log.event("vault_listing_goes_on", vault=vault)
+            return None
+        del self._looks[vault]
         try:
-            listing = await self._store.listing(vault)
+            look.listing.result()
         except (StoreUnavailable, Misconfigured) as error:
             summary.add_failure(error.code, str(error))
             log.error("vault_not_listed", vault=vault, cause=str(error))
-            return
-        over = [e for e in listing.entries if schedule.over(e.marks, now=began, policy=self._policy)]
-        summary.sessions += len(listing.entries)
-        await self._each(vault, over, self._remove, deadline, summary)
-        plan = _Plan(until=began + _PLANNED_FOR, entries=[e for e in listing.entries if self._is_due_by(e, began)])
-        due, left = await self._renew_all(vault, plan, began, deadline, summary)
-        summary.kept += len(listing.entries) - due - len(over)
-        await self._try(summary, self._repair(vault, listing, over, began, summary))
-        await self._try(summary, self._purge(vault, began, summary))
-        if not left:
-            # What is left over is found by listing again.
-            await self._try(summary, self._store.note_pass(vault, PassNote(at=began, secrets=listing.secrets)))
+            return None
+        return look
 
     async def _listed_lately(self, vault: str, now: datetime) -> bool:
         """Whether any instance has listed the vault so lately that it is not worth the reads again."""
@@ -131,21 +164,23 @@ class Sweep:
             every /= 2
         return timedelta(0) <= now - note.at < every
 
-    async def _renew_all(
-        self, vault: str, plan: _Plan, began: datetime, deadline: float, summary: Summary
-    ) -> tuple[int, int]:
-        """Renew what is due of a plan, the most urgent first, and plan anew: how many were due, how many are left."""
+    async def _renew_all(self, vault: str, plan: _Plan, began: datetime, deadline: float, summary: Summary) -> int:
+        """Renew what is due of a plan, the most urgent first, and plan anew; how many were due."""
         due = sorted((e for e in plan.entries if self._is_due(e, began)), key=lambda e: e.marks.due_at)
         summary.due += len(due)
         left, again = await self._each(vault, due, self._renew, deadline, summary)
         later = [e for e in plan.entries if e.marks.due_at > began and not self._is_due(e, began)]
         ahead = [*left, *sorted((*again, *later), key=lambda e: e.marks.due_at)]
-        entries = [e for e in ahead if e.marks.due_at <= plan.until][:_PLANNED_MOST]
-        self._plans[vault] = _Plan(until=plan.until, entries=entries)
-        return len(due), len(left)
+        entries, until = [e for e in ahead if e.marks.due_at <= plan.until], plan.until
+        if len(entries) > _PLANNED_MOST:
+            # The plan reaches no further than what it holds, so that the next listing comes early enough.
+            entries = entries[:_PLANNED_MOST]
+            until = max(e.marks.due_at for e in entries)
+        self._plans[vault] = _Plan(until=until, entries=entries)
+        return len(due)
 
-    def _is_due_by(self, entry: Entry, began: datetime) -> bool:
-        return entry.marks.due_at <= began + _PLANNED_FOR or self._is_due(entry, began)
+    def _is_due_by(self, entry: Entry, now: datetime, until: datetime) -> bool:
+        return entry.marks.due_at <= until or self._is_due(entry, now)
 
     def _is_due(self, entry: Entry, now: datetime) -> bool:
         marks = entry.marks
@@ -226,13 +261,14 @@ class Sweep:
             return entry
         return replace(entry, marks=marks)
 
-    async def _remove(self, entry: Entry, summary: Summary) -> None:
+    async def _remove(self, entry: Entry, summary: Summary) -> Entry:
         self._sessions.end(entry.ref)
         await self._store.delete(entry.ref)
         summary.removed += 1
+        return entry
 
-    async def _repair(self, vault: str, listing: Listing, over: list[Entry], began: datetime, summary: Summary) -> None:
-        summary.indexes_repaired += await self._store.repair_indexes(vault, listing, began, over)
+    async def _repair(self, vault: str, look: _Look, removed: list[Entry], summary: Summary) -> None:
+        summary.indexes_repaired += await self._store.repair_indexes(vault, look.listing.result(), look.began, removed)
 
     async def _purge(self, vault: str, began: datetime, summary: Summary) -> None:
         summary.purged += await self._store.purge(vault, began - PURGE_AFTER)
@@ -241,12 +277,19 @@ class Sweep:
         if await self._ring.rotate(older_than=now - _KEY_LIFETIME):
             log.event("cookie_key_rotated")
 
-    async def _try[T](self, summary: Summary, work: Coroutine[object, object, T]) -> T | None:
+    async def _try[T](
+        self, summary: Summary, work: Coroutine[object, object, T], *, end: float | None = None
+    ) -> T | None:
+        """What `work` gives; None where it fails, or is cut off at `end` (the loop's time) for a later run to go on."""
+        limit = asyncio.timeout_at(end)
         try:
-            return await work
+            async with limit:
+                return await work
         except BundleError as error:
             summary.add_failure(error.code, str(error))
         except Exception as error:
+            if limit.expired():
+                return None
             # A fault of ours with one session must not cost all the others their renewal.
             summary.add_failure(BundleError.code, type(error).__name__)
             log.error("sweep_step_broke", type=type(error).__name__)

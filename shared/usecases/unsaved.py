@@ -12,11 +12,12 @@ from shared.model import SessionRef, Stored
 from shared.ports import Clock, SessionStore
 from shared.usecases.sessions import Sessions
 
-_RETRIES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+_RETRIES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_MOST = 1_000
 
 
 class Unsaved:
-    """`keep` what could not be stored; `forget` it once something newer is."""
+    """`keep` what could not be stored; say what was `stored` since."""
 
     def __init__(self, store: SessionStore, sessions: Sessions, clock: Clock) -> None:
         self._store = store
@@ -39,7 +40,21 @@ class Unsaved:
             task = self._saving[ref] = asyncio.create_task(self._save(ref))
             task.add_done_callback(lambda ended: self._ended(ref, ended))
 
-    def forget(self, ref: SessionRef) -> None:
+    def stored(self, newer: Stored) -> None:
+        """The vault has taken newer tokens of this session."""
+        task = self._saving.get(newer.ref)
+        if task is None or task.done():
+            self._forget(newer.ref)
+        else:
+            # A write of older tokens may be on its way and arrive after this one: whoever saves them looks once more.
+            self._kept[newer.ref] = newer
+
+    def check(self, vault: str) -> None:
+        """Raises StoreUnavailable where so many wait for that vault that the timer must not add to them."""
+        if sum(ref.vault == vault for ref in self._kept) >= _MOST:
+            raise StoreUnavailable("renewed tokens wait to be stored")
+
+    def _forget(self, ref: SessionRef) -> None:
         self._kept.pop(ref, None)
 
     def _ended(self, ref: SessionRef, task: asyncio.Task[None]) -> None:
@@ -60,9 +75,9 @@ class Unsaved:
                     log.event("new_tokens_stored", session=ref.name[:12], vault=ref.vault, attempts=attempts)
             except (SessionUnknown, SessionEnded):
                 self._sessions.end(ref)
-                self.forget(ref)
+                self._forget(ref)
             except RecordTooNew:
-                self.forget(ref)
+                self._forget(ref)
             except (StoreUnavailable, Misconfigured):
                 continue
 
@@ -74,12 +89,12 @@ class Unsaved:
         if self._kept.get(ref) is not unsaved:
             return False
         if there.record.refreshed_at >= unsaved.record.refreshed_at:
-            self.forget(ref)  # another instance has renewed it since, or our own write arrived after all
+            self._forget(ref)  # another instance has renewed it since, or our own write arrived after all
             return False
         if self._sessions.has_ended(ref):
             raise SessionEnded
         kept = await self._store.replace(ref, unsaved.record)
         if self._kept.get(ref) is unsaved:
-            self.forget(ref)
+            self._forget(ref)
             self._sessions.put(kept)
         return True

@@ -105,6 +105,35 @@ async def test_a_token_that_is_still_good_outlasts_an_outage_of_the_endpoint(
         await identity.get_token(SCOPE)
 
 
+async def test_an_endpoint_that_hangs_costs_nothing_while_a_token_is_held(
+    endpoint: managed_identity.ManagedIdentity, identity: ManagedIdentity, clock: ManualClock
+) -> None:
+    """R-15: whoever asks waits for it a moment, everybody else not at all."""
+    held = await identity.get_token(SCOPE)
+    endpoint.faults.add(Fault(action="hang", times=None))
+    clock.advance(LIFE_S / 2 + 60)
+    asking = asyncio.create_task(identity.get_token(SCOPE))
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(1):
+        assert set(await asyncio.gather(*(identity.get_token(SCOPE) for _ in range(20)))) == {held}
+    async with asyncio.timeout(5):
+        assert await asking == held
+        asked = len(endpoint.faults.calls)
+        assert await identity.get_token(SCOPE) == held
+    assert len(endpoint.faults.calls) == asked
+
+
+@pytest.mark.parametrize("back_s", [3_600, 10 * 86_400])
+async def test_a_clock_that_is_set_back_does_not_keep_a_token_beyond_its_life(
+    endpoint: managed_identity.ManagedIdentity, identity: ManagedIdentity, clock: ManualClock, back_s: float
+) -> None:
+    """R-15: an instance that began with a wrong clock would send the vault an expired token for days."""
+    held = await identity.get_token(SCOPE)
+    clock.advance(-back_s)
+    assert (await identity.get_token(SCOPE)).token != held.token
+    assert len(endpoint.faults.calls) == 2
+
+
 @pytest.mark.parametrize("body", ['{"access_token":"","expires_on":"1"}', '{"expires_on":"1"}', "[]", "<html>"])
 async def test_what_is_no_token_is_not_taken_for_one(
     endpoint: managed_identity.ManagedIdentity, identity: ManagedIdentity, body: str

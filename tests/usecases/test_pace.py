@@ -9,7 +9,9 @@ import pytest
 
 from shared import schedule
 from shared.errors import Misconfigured, ProviderUnavailable, StoreUnavailable
-from shared.model import Listing, PassNote, Stored
+from shared.model import Health, Listing, PassNote, Stored
+from shared.ports import SessionStore
+from shared.usecases import sweep
 from shared.usecases.pace import SHARE_PER_S, Pace
 from tests.doubles.identity import work_account
 from tests.doubles.watched_store import WatchedStore
@@ -192,3 +194,75 @@ async def test_a_note_from_the_future_or_none_to_be_read_means_listing(world: Wo
     world.store.fail("last_pass", StoreUnavailable("x"))
     await world.here.sweep.run()
     assert world.store.calls["listing"] == 2
+
+
+async def test_a_plan_that_had_to_be_cut_makes_the_next_listing_come_early(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-11: what did not fit into memory is not forgotten until the latest hour for a listing."""
+    monkeypatch.setattr(sweep, "_PLANNED_MOST", 10)
+    store = LargeVault(world.memory)
+    here = world.instance(store)
+    sessions = []
+    for n in range(30):
+        sessions.append(await world.signed_in(work_account(f"p{n}"), lives_s=1800 + 60 * n))
+    for _ in range(18):
+        await here.sweep.run()
+        await asyncio.sleep(300)
+        late = [world.clock.now() - (await world.stored(s)).record.marks.due_at for s in sessions]
+        assert max(late) <= schedule.PASS_LATEST / 2 + timedelta(minutes=10)
+    assert 2 <= store.calls["listing"] <= 3
+
+
+async def test_what_is_planned_is_renewed_although_the_vault_can_not_be_listed(world: World) -> None:
+    """R-11: one page that is refused must not stop the renewals of a whole vault."""
+    session = await world.signed_in(lives_s=3600)
+    await world.here.sweep.run()
+    await asyncio.sleep((session.record.marks.due_at - world.clock.now()).total_seconds() + 1)
+    world.store.fail("listing", StoreUnavailable("HTTP 429"), times=100)
+    summary = await world.here.sweep.run()
+    assert (summary.renewed, summary.failed) == (1, {"store_unavailable": 1})
+
+
+async def test_a_vault_that_takes_longer_to_list_than_a_run_may_last_is_swept_all_the_same(world: World) -> None:
+    """R-11: the listing goes on behind the runs; else no run would ever come to its renewals."""
+    sessions = [await world.signed_in(work_account(f"p{n}"), lives_s=1200) for n in range(30)]
+    store = SlowListing(world.memory, whole_s=800)
+    here = world.instance(store)
+    loop = asyncio.get_running_loop()
+    renewed = 0
+    for _ in range(4):
+        began = loop.time()
+        renewed += (await here.sweep.run()).renewed
+        assert loop.time() - began < 300
+        await asyncio.sleep(max(0.0, began + 300 - loop.time()))
+    assert renewed == 30
+    assert store.calls["listing"] == 1
+    for session in sessions:
+        assert (await world.stored(session)).record.grant.expires_at > world.clock.now()
+
+
+async def test_a_listing_that_took_long_ends_nobody_who_has_come_back_meanwhile(world: World) -> None:
+    """R-11: an old listing shows when people were last seen then, not now."""
+    almost = POLICY.idle - timedelta(minutes=5)
+    session = await world.signed_in(seen_ago=almost)
+    here, elsewhere = world.instance(SlowListing(world.memory, whole_s=700)), world.instance()
+    await here.sweep.run()
+    elsewhere.sessions.seen(await elsewhere.sessions.get(session.ref))
+    for _ in range(4):
+        await asyncio.sleep(300)
+        await here.sweep.run()
+    assert (await world.stored(session)).record.marks.health is Health.OK
+
+
+class SlowListing(WatchedStore):
+    """Looks at the vault at once and says what it saw after `whole_s`."""
+
+    def __init__(self, inner: SessionStore, *, whole_s: float) -> None:
+        super().__init__(inner)
+        self._whole_s = whole_s
+
+    async def listing(self, vault: str) -> Listing:
+        seen = await super().listing(vault)
+        await asyncio.sleep(self._whole_s)
+        return seen

@@ -7,10 +7,12 @@ The figures of the first part are the goal that was set: with fifty requests at 
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from shared.attempts import Wish
 from shared.errors import (
     Misconfigured,
     NotSignedIn,
@@ -21,7 +23,8 @@ from shared.errors import (
 )
 from shared.model import Flow, Health, SessionRef, Stored
 from tests.doubles.identity import personal_account, refused, work_account
-from tests.usecases.world import Instance, World
+from tests.doubles.watched_store import WatchedStore
+from tests.usecases.world import CACHE_S, Instance, World
 
 LATENCIES = [0.0, 0.1, 1.0]
 BURST = 50
@@ -425,9 +428,9 @@ async def test_a_refusal_of_a_stale_token_ends_nothing(world: World) -> None:
     session = await world.signed_in(lives_s=0)
     other = world.instance(world.memory)
     world.identity.next_refreshes = [refused("invalid_grant", 70000)]
-    world.identity.latency_s = 1.0
+    world.identity.latency_s = 100.0
     ours = asyncio.create_task(world.here.engine.usable(session.ref))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(CACHE_S + 30)
     world.identity.latency_s = 0.1
     theirs = await other.engine.usable(session.ref)
     assert (await ours).record.grant == theirs.record.grant
@@ -463,7 +466,7 @@ async def test_races_without_end_are_put_off_and_end_nothing(world: World) -> No
         )
 
     world.store.during["load"] = another_instance_wins
-    world.identity.latency_s = 1.0
+    world.identity.latency_s = 100.0
     with pytest.raises(ProviderUnavailable):
         await world.here.engine.usable(session.ref)
     assert len(world.identity.refreshes) == 3
@@ -612,9 +615,9 @@ async def test_a_sign_out_during_a_renewal_revives_nothing(world: World, latency
 async def test_a_sign_out_elsewhere_during_a_renewal_revives_nothing(world: World) -> None:
     """R-12: the vault refuses the write, and this instance forgets the session."""
     session = await world.signed_in(lives_s=0)
-    world.identity.latency_s = 1.0
+    world.identity.latency_s = 100.0
     caller = asyncio.create_task(world.here.engine.usable(session.ref))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(CACHE_S + 30)
     await world.instance().sign_out.session(session.ref)
     with pytest.raises(NotSignedIn):
         await caller
@@ -665,3 +668,109 @@ async def test_a_refused_token_of_the_token_flow_needs_a_new_sign_in(world: Worl
     with pytest.raises(ReauthRequired):
         await world.here.engine.renew(session)
     assert world.identity.refreshes == []
+
+
+# What an adversary would try --------------------------------------------------------------------------------
+
+
+async def test_a_late_write_of_older_tokens_does_not_stay_the_newest(world: World) -> None:
+    """R-11: two writes of one session under way at once may arrive in either order."""
+    session = await world.signed_in(lives_s=0)
+    world.identity.lifetime_s = 10
+    world.store.fail("replace", StoreUnavailable("HTTP 503"))
+    await world.here.engine.usable(session.ref)
+    gate = world.memory.hold_next("replace")  # the write that makes good for it hangs on its way
+    await gate.reached.wait()
+    await asyncio.sleep(11)
+    world.identity.lifetime_s = 3600
+    newest = await world.here.engine.usable(session.ref)
+    gate.open()
+    await world.here.engine.settle()
+    assert (await world.stored(session)).record.grant == newest.record.grant
+
+
+async def test_a_late_write_of_older_tokens_does_not_take_back_permissions(world: World) -> None:
+    """R-08."""
+    account = work_account()
+    session = await world.signed_in(account, lives_s=0)
+    world.store.fail("replace", StoreUnavailable("HTTP 503"))
+    await world.here.engine.usable(session.ref)
+    gate = world.memory.hold_next("replace")
+    await gate.reached.wait()
+    by = world.here.sign_in()
+    attempt, _ = await by.begin(
+        Wish(return_to="https://app.example/", scope="Notes.ReadWrite", current=await world.stored(session))
+    )
+    await by.complete(attempt, world.identity.code_for(account), None)
+    gate.open()
+    await world.here.engine.settle()
+    assert "Notes.ReadWrite" in (await world.stored(session)).record.requested
+
+
+async def test_a_look_up_that_began_before_a_refusal_does_not_count_as_looking_again(world: World) -> None:
+    """R-11: it may show what was there before another instance stored its newer tokens."""
+    session = await world.signed_in(lives_s=0)
+    store = SlowAnswers(world.memory)
+    here, elsewhere = world.instance(store), world.instance(world.memory)
+    world.identity.next_refreshes = [refused("invalid_grant", 70000)]
+    world.identity.latency_s = 100.0
+    renewing = asyncio.create_task(here.engine.usable(session.ref))
+    await asyncio.sleep(CACHE_S + 30)
+    store.slow_s = 50.0
+    looking = asyncio.create_task(here.sessions.get(session.ref))
+    await asyncio.sleep(0.1)
+    store.slow_s = world.identity.latency_s = 0.0
+    theirs = await elsewhere.engine.renew(session)
+    assert (await renewing).record.grant == theirs.record.grant
+    await looking
+
+
+class SlowAnswers(WatchedStore):
+    """Looks at once, and says after `slow_s` what it saw."""
+
+    slow_s = 0.0
+
+    async def load(self, ref: SessionRef) -> Stored:
+        slow_s = self.slow_s
+        seen = await super().load(ref)
+        await asyncio.sleep(slow_s)
+        return seen
+
+
+async def test_a_grant_without_a_refresh_token_ends_with_its_access_token_and_is_marked_once(world: World) -> None:
+    """R-13: the provider gave none; nobody is asked, and the timer does not read the session again and again."""
+    session = await world.signed_in(lives_s=300)
+    grant = replace(session.record.grant, refresh_token=None)
+    due = world.clock.now() - timedelta(seconds=1)
+    record = replace(session.record, grant=grant, marks=replace(session.record.marks, due_at=due))
+    await world.memory.replace(session.ref, record)
+    await world.here.sweep.run()
+    assert (await world.stored(session)).record.marks.health is Health.OK
+    assert (await world.here.engine.usable(session.ref)).record.grant == grant
+    await asyncio.sleep(301)
+    await world.here.sweep.run()
+    marks = (await world.stored(session)).record.marks
+    assert (marks.health, marks.reason) == (Health.REAUTH_REQUIRED, "grant_expired")
+    world.store.calls.clear()
+    await world.here.sweep.run()
+    assert world.store.calls["load"] == 0
+    assert world.identity.refreshes == []
+
+
+async def test_nobody_is_shut_out_for_a_day_because_a_broken_proxy_says_so(world: World) -> None:
+    """R-11: `Retry-After` is honoured within reason."""
+    session = await world.signed_in(lives_s=0)
+    world.identity.next_refreshes = [ProviderUnavailable("HTTP 503", retry_after_s=86_400)]
+    with pytest.raises(ProviderUnavailable):
+        await world.here.engine.usable(session.ref)
+    await asyncio.sleep(901)
+    assert await world.here.engine.usable(session.ref)
+
+
+async def test_a_verdict_stands_although_the_vault_refuses_the_app(world: World) -> None:
+    """R-13: the person hears that they must sign in, whatever role the app has lost."""
+    session = await world.signed_in(lives_s=0)
+    world.identity.always = refused("invalid_grant", 50173)
+    world.store.fail("annotate", Misconfigured(["Give the app its role."]))
+    with pytest.raises(ReauthRequired):
+        await world.here.engine.usable(session.ref)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import NotSignedIn, ReauthRequired, StoreUnavailable
+from shared.errors import Misconfigured, NotSignedIn, ReauthRequired, StoreUnavailable
 from shared.model import Flow, SessionRef
 from shared.usecases.sessions import Sessions
 from tests.usecases.world import CACHE_S, POLICY, World
@@ -175,3 +175,13 @@ async def test_memory_is_bounded(world: World) -> None:
         sessions.put(session.__class__(ref=SessionRef(vault="main", name=f"s-{n}"), record=session.record, version="1"))
     await sessions.get(session.ref)
     assert world.store.calls["load"] == 2
+
+
+async def test_use_that_the_vault_refuses_to_note_is_no_unheard_of_failure(world: World) -> None:
+    """R-15: the app's role was taken away; the task behind the request must not end in a traceback."""
+    session = await world.signed_in(seen_ago=timedelta(hours=2))
+    world.store.fail("annotate", Misconfigured(["Give the app its role."]))
+    world.here.sessions.seen(session)
+    (task,) = world.here.sessions._background
+    await asyncio.wait({task})
+    assert task.exception() is None

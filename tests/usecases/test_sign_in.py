@@ -351,6 +351,17 @@ async def test_a_vault_that_takes_nothing_is_told_to_the_person(world: World) ->
     assert await failure(sign_in, await begin(sign_in), world.identity.code_for(work_account())) == "store_unavailable"
 
 
+async def test_a_sign_in_that_failed_leaves_no_session_although_the_vault_had_taken_it(world: World) -> None:
+    """R-12: nobody holds its cookie, so nobody could ever sign out of it."""
+    sign_in = world.here.sign_in()
+    world.store.fail("create", StoreUnavailable("no answer"), after=True)
+    world.store.fail("delete", StoreUnavailable("HTTP 503"), times=3)
+    assert await failure(sign_in, await begin(sign_in), world.identity.code_for(work_account())) == "store_unavailable"
+    assert any(name.startswith("s-") for name in world.memory.names())
+    await asyncio.sleep(60)
+    assert not any(name.startswith("s-") for name in world.memory.names())
+
+
 # Permissions ------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from shared.errors import Misconfigured, ProviderUnavailable, SessionUnknown, StoreUnavailable
 from shared.model import Flow, Health, Stored, digest
+from shared.usecases import unsaved
 from shared.usecases.pace import SHARE_PER_S
 from shared.usecases.sweep import PURGE_AFTER, TIME_BOX_S
 from tests.doubles.identity import refused, work_account
@@ -344,3 +345,61 @@ async def test_a_run_ends_in_one_line_of_the_log(world: World, caplog: pytest.Lo
     for session in sessions:
         assert session.record.account.username not in caplog.text
         assert (session.record.grant.refresh_token or "") not in caplog.text
+
+
+async def test_a_session_that_is_over_and_stays_keeps_its_place_in_the_indexes(world: World) -> None:
+    """R-12: signing out everywhere still finds what could not be removed."""
+    session = await world.signed_in(seen_ago=POLICY.idle + timedelta(days=1))
+    await asyncio.sleep(120)
+    world.store.fail("delete", StoreUnavailable("HTTP 503"))
+    await world.here.sweep.run()
+    assert await world.memory.by_account(session.record.marks.account_hash) == [session.ref]
+    await world.here.sweep.run()
+    assert await world.memory.by_account(session.record.marks.account_hash) == []
+
+
+@pytest.mark.parametrize("step", ["purge", "repair_indexes"])
+async def test_housekeeping_without_end_does_not_hang_the_run(world: World, step: str) -> None:
+    """R-11: the function's own time limit would kill the instance, and the next run would do no better."""
+
+    async def without_end() -> None:
+        await asyncio.sleep(100_000)
+
+    await due_sessions(world, 2)
+    world.store.during[step] = without_end
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    summary = await world.here.sweep.run()
+    assert loop.time() - began < 300
+    assert (summary.renewed, summary.failed) == (2, {})
+
+
+async def test_a_fault_of_ours_with_one_vault_costs_the_others_nothing() -> None:
+    """R-11."""
+    world = World(vaults=("one", "two"))
+    sessions = [await world.signed_in(work_account(v), lives_s=300, vault=v) for v in ("one", "two")]
+    await asyncio.sleep(200)
+    world.store.fail("last_pass", RuntimeError("ours"))
+    summary = await world.here.sweep.run()
+    assert summary.failed == {"internal_error": 1}
+    assert summary.renewed == 1
+    assert [await renewed(world, s) for s in sessions].count(True) == 1
+
+
+async def test_a_vault_that_takes_no_writes_fills_no_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-11: tokens that wait to be stored are bounded, run after run; people who click are served all the same."""
+    monkeypatch.setattr(unsaved, "_MOST", 20)
+    sessions = await due_sessions(world, 60)
+    world.store.fail("replace", StoreUnavailable("HTTP 503"), times=100_000)
+    for _ in range(3):
+        await world.here.sweep.run()
+        await asyncio.sleep(300)
+    assert len(world.identity.refreshes) <= 20 + 16
+    unlucky = [
+        s for s in sessions if s.record.grant.refresh_token not in {r.refresh_token for r in world.identity.refreshes}
+    ]
+    assert await world.here.engine.usable(unlucky[0].ref)
+    world.store.heal()
+    await world.here.engine.settle()
+    await world.here.sweep.run()
+    assert all([await renewed(world, s) for s in sessions])
