@@ -673,18 +673,31 @@ async def test_a_refused_token_of_the_token_flow_needs_a_new_sign_in(world: Worl
 # What an adversary would try --------------------------------------------------------------------------------
 
 
+async def first_write_hangs(world: World) -> asyncio.Event:
+    """Once the next write is on its way: what lets it arrive. Those after it pass it."""
+    sent, arrive = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        if not sent.is_set():
+            sent.set()
+            await arrive.wait()
+
+    world.store.during["replace"] = hang
+    await sent.wait()
+    return arrive
+
+
 async def test_a_late_write_of_older_tokens_does_not_stay_the_newest(world: World) -> None:
     """R-11: two writes of one session under way at once may arrive in either order."""
     session = await world.signed_in(lives_s=0)
     world.identity.lifetime_s = 10
     world.store.fail("replace", StoreUnavailable("HTTP 503"))
     await world.here.engine.usable(session.ref)
-    gate = world.memory.hold_next("replace")  # the write that makes good for it hangs on its way
-    await gate.reached.wait()
+    arrive = await first_write_hangs(world)
     await asyncio.sleep(11)
     world.identity.lifetime_s = 3600
     newest = await world.here.engine.usable(session.ref)
-    gate.open()
+    arrive.set()
     await world.here.engine.settle()
     assert (await world.stored(session)).record.grant == newest.record.grant
 
@@ -695,14 +708,13 @@ async def test_a_late_write_of_older_tokens_does_not_take_back_permissions(world
     session = await world.signed_in(account, lives_s=0)
     world.store.fail("replace", StoreUnavailable("HTTP 503"))
     await world.here.engine.usable(session.ref)
-    gate = world.memory.hold_next("replace")
-    await gate.reached.wait()
+    arrive = await first_write_hangs(world)
     by = world.here.sign_in()
     attempt, _ = await by.begin(
         Wish(return_to="https://app.example/", scope="Notes.ReadWrite", current=await world.stored(session))
     )
     await by.complete(attempt, world.identity.code_for(account), None)
-    gate.open()
+    arrive.set()
     await world.here.engine.settle()
     assert "Notes.ReadWrite" in (await world.stored(session)).record.requested
 
