@@ -3,17 +3,17 @@
 Every fault is named with its mend, all of them in one `Misconfigured`. Secrets never show in a repr (R-16).
 """
 
-import functools
 import hashlib
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from shared import scopes
-from shared.errors import BadRequest, Misconfigured
+from shared.errors import Misconfigured
 from shared.model import PERSONAL_TENANT
+from shared.origins import origin_of, same_site
+from shared.setting_values import Reader
 
 PUBLIC_CLOUD_AUTHORITY = "https://login.microsoftonline.com"
 MICROSOFT_CLOUDS = {
@@ -52,7 +52,6 @@ class Settings:
     origins: tuple[str, ...]
     """May call and be returned to; the public one is always first."""
     default_return_url: str
-    refresh_schedule: str
     session_idle_days: float
     session_max_days: float
     keep_alive_hours: float
@@ -90,7 +89,7 @@ class Settings:
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check everything. Raises Misconfigured with every finding, never at import."""
-    reader = _Reader(os.environ if environ is None else environ)
+    reader = Reader(os.environ if environ is None else environ)
     settings = _parse(reader)
     if reader.findings:
         raise Misconfigured(reader.findings)
@@ -103,100 +102,7 @@ def schedule(environ: Mapping[str, str] | None = None) -> str:
     return value if len(value.split()) == 6 else DEFAULT_SCHEDULE
 
 
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, as browsers write an Origin (RFC 6454 §6.1). ValueError if it has none."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise ValueError("not an http(s) address")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = parts.port
-    default = 443 if parts.scheme == "https" else 80
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
-
-
-@functools.lru_cache(maxsize=256)
-def same_site(one: str, other: str) -> bool:
-    """Whether two addresses are of one site: scheme and registrable domain (RFC 6265bis §5.2)."""
-    a, b = urlsplit(one), urlsplit(other)
-    if a.scheme != b.scheme or a.hostname is None or b.hostname is None:
-        return False
-    if a.hostname == b.hostname:
-        return True
-    if re.fullmatch(r"[0-9.]+|.*:.*", a.hostname + b.hostname) or "." not in a.hostname:
-        return False
-    # Only front ends on another host need the list of public suffixes, so only they pay for loading it: once, as
-    # every request asks.
-    from publicsuffixlist import PublicSuffixList
-
-    suffixes = PublicSuffixList()
-    return suffixes.privatesuffix(a.hostname) == suffixes.privatesuffix(b.hostname) is not None
-
-
-class _Reader:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.findings: list[str] = []
-
-    def text(self, name: str) -> str | None:
-        value = self.environ.get(name, "").strip()
-        if value.startswith("@Microsoft.KeyVault("):
-            self.findings.append(
-                f"{name} is an unresolved Key Vault reference: give the app's identity 'Key Vault Secrets User' "
-                f"on that vault and check the reference's address, or set {name} to the secret's own address."
-            )
-            return None
-        return value or None
-
-    def required(self, name: str, mend: str) -> str:
-        unresolved = len(self.findings)
-        value = self.text(name)
-        if value is None and len(self.findings) == unresolved:
-            self.findings.append(f"{name} is missing: {mend}")
-        return value or ""
-
-    def flag(self, name: str) -> bool:
-        value = (self.text(name) or "false").lower()
-        if value not in ("true", "false", "1", "0"):
-            self.findings.append(f"{name} is neither true nor false: set it to one of the two.")
-        return value in ("true", "1")
-
-    def number(self, name: str, default: float, *, least: float, most: float) -> float:
-        value = self.text(name)
-        if value is None:
-            return default
-        try:
-            number = float(value)
-        except ValueError:
-            number = float("nan")
-        if not least <= number <= most:
-            self.findings.append(f"{name} must be a number from {least:g} to {most:g}.")
-            return default
-        return number
-
-    def url(self, name: str, value: str, *, https_only: bool = False) -> str:
-        """An address without query or fragment, and without a slash at its end."""
-        try:
-            origin = origin_of(value)
-            parts = urlsplit(value)
-        except ValueError:
-            self.findings.append(f"{name} is not an address: write it as https://host[/path].")
-            return ""
-        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        if parts.query or parts.fragment:
-            self.findings.append(f"{name} must have neither a query nor a fragment.")
-        if parts.scheme == "http" and (https_only or not local):
-            self.findings.append(f"{name} must begin with https://: tokens and cookies travel over it.")
-        return origin + parts.path.rstrip("/")
-
-    def scopes(self, name: str, default: str) -> tuple[str, ...]:
-        try:
-            return scopes.resource_scopes(scopes.parse(self.text(name) or default))
-        except BadRequest as error:
-            self.findings.append(f"{name}: {error.detail}")
-            return ()
-
-
-def _parse(reader: _Reader) -> Settings:
+def _parse(reader: Reader) -> Settings:
     client_id = reader.required("AUTH_CLIENT_ID", "set it to the application (client) id of the app registration.")
     secret, certificate, identity = _credential(reader)
     authority_host = reader.url(
@@ -251,7 +157,6 @@ def _parse(reader: _Reader) -> Settings:
         frontend_origins=frontend_origins,
         origins=(origin_of(public_base_url), *frontend_origins) if public_base_url else frontend_origins,
         default_return_url=_default_return(reader, public_base_url, frontend_origins),
-        refresh_schedule=expression or DEFAULT_SCHEDULE,
         session_idle_days=idle,
         session_max_days=longest,
         keep_alive_hours=reader.number("KEEP_ALIVE_HOURS", 24, least=0.1, most=720),
@@ -263,7 +168,7 @@ def _parse(reader: _Reader) -> Settings:
     )
 
 
-def _credential(reader: _Reader) -> tuple[str | None, str | None, str | None]:
+def _credential(reader: Reader) -> tuple[str | None, str | None, str | None]:
     before = len(reader.findings)
     secret = reader.text("AUTH_CLIENT_SECRET")
     certificate = reader.text("AUTH_CLIENT_CERTIFICATE")
@@ -287,7 +192,7 @@ def is_secret_address(value: str) -> bool:
     return _SECRET_ADDRESS.fullmatch(value) is not None
 
 
-def _graph(reader: _Reader, authority_host: str) -> str:
+def _graph(reader: Reader, authority_host: str) -> str:
     hosts = MICROSOFT_CLOUDS.get(authority_host)
     configured = reader.text("GRAPH_BASE_URL")
     default = hosts[0] if hosts else MICROSOFT_CLOUDS[PUBLIC_CLOUD_AUTHORITY][0]
@@ -300,7 +205,7 @@ def _graph(reader: _Reader, authority_host: str) -> str:
     return graph
 
 
-def _vaults(reader: _Reader) -> tuple[tuple[str, str], ...]:
+def _vaults(reader: Reader) -> tuple[tuple[str, str], ...]:
     text = reader.required("TOKEN_VAULT_URLS", "set it to the address of the token vault (https://….vault.azure.net).")
     vaults: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
@@ -318,7 +223,7 @@ def _vaults(reader: _Reader) -> tuple[tuple[str, str], ...]:
     return tuple(vaults.items())
 
 
-def _origins(reader: _Reader) -> tuple[str, ...]:
+def _origins(reader: Reader) -> tuple[str, ...]:
     origins: list[str] = []
     for part in filter(None, (p.strip() for p in (reader.text("FRONTEND_ORIGINS") or "").split(","))):
         address = reader.url("FRONTEND_ORIGINS", part)
@@ -331,7 +236,7 @@ def _origins(reader: _Reader) -> tuple[str, ...]:
     return tuple(dict.fromkeys(origins))
 
 
-def _default_return(reader: _Reader, public_base_url: str, origins: tuple[str, ...]) -> str:
+def _default_return(reader: Reader, public_base_url: str, origins: tuple[str, ...]) -> str:
     configured = reader.text("DEFAULT_RETURN_URL")
     if not public_base_url or not configured:
         return public_base_url + "/"

@@ -17,8 +17,9 @@ from shared.functions.http import Answer, Fields, cookies_of, query_of, redirect
 from shared.functions.problems import Problem, problem_answer, problem_of
 from shared.functions.texts import text_for
 from shared.model import Account, AccountKind
+from shared.origins import origin_of
 from shared.parts import Parts, PartsNow
-from shared.settings import Settings, origin_of
+from shared.settings import Settings
 
 type Handler = Callable[["Call"], Awaitable[Answer]]
 type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]

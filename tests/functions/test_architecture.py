@@ -10,7 +10,8 @@ import shared
 
 ROOT = Path(shared.__path__[0]).parent
 SDKS = ("msal", "azure.keyvault", "azure.identity", "azure.core")
-PURE = ("model", "errors", "ports", "scopes", "schedule", "verdicts", "client_info", "onenote_errors")
+COMPOSED = {"__init__", "compose", "log", "parts", "settings"}
+PURE = sorted(path.stem for path in (ROOT / "shared").glob("*.py") if path.stem not in COMPOSED)
 
 
 def sources(*places: str) -> Iterator[Path]:

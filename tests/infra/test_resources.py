@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local import plan
-from shared.settings import read_settings
+from shared.settings import DEFAULT_SCHEDULE, read_settings, schedule
 from tests.infra.deployment import GUID, VARIANTS, app_settings, kept, of_type, strings, with_environment
 from tests.test_docs import README, first_cells, section
 
@@ -224,13 +224,13 @@ def test_the_app_accepts_the_settings_that_it_gets(variant: str) -> None:
         "graph_base_url",
         "graph_body_max_bytes",
         "authority_host",
-        "refresh_schedule",
         "session_idle_days",
         "session_max_days",
         "keep_alive_hours",
         "session_cache_seconds",
     ):
         assert getattr(read, name) == getattr(bare, name), name
+    assert schedule(known) == DEFAULT_SCHEDULE
 
 
 def test_each_setting_can_be_set_in_the_environment_of_azd() -> None:
