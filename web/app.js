@@ -104,6 +104,11 @@ function say(words, link, linkWords) {
 function explain(error) {
   if (error.name === 'AbortError') return
   if (!(error instanceof BundleError)) throw error
+  sayWhy(error)
+  $('notebooks-status').scrollIntoView({ block: 'nearest' }) // what failed may stand a screen below
+}
+
+function sayWhy(error) {
   if (error instanceof PermissionMissing) return say(`This needs one more permission from you: ${error.scope}.`, error.link, 'Allow it')
   const wait = error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : ''
   say(error.message + wait + (error.ref ? ` (Reference ${error.ref})` : ''), error.link, 'Sign in again')
@@ -161,7 +166,8 @@ async function listNotebooks() {
   say('Listing your notebooks…')
   try {
     const count = await fill('notebooks', '/me/onenote/notebooks?$top=5&$orderby=displayName', openNotebook)
-    say(count ? `${counted(count, 'notebook')}, by name.` : 'You have no notebooks yet.')
+    const kept = draft() ? ' The page that you were writing is kept, without its picture: open its section.' : ''
+    say(count ? `${counted(count, 'notebook')}, by name.${kept}` : 'You have no notebooks yet.')
   } catch (error) {
     explain(error)
   }
@@ -184,6 +190,7 @@ async function openSection(opened) {
   say(`${counted(count, 'page')} of ${section.displayName} shown.`)
   $('new-page-section').textContent = section.displayName
   $('new-page').hidden = false
+  $('new-page').open = Boolean(draft())
   comeInto('pages-column')
 }
 
@@ -191,6 +198,7 @@ async function findPages() {
   const wanted = $('find-text').value.trim().toLowerCase()
   if (!wanted) return
   clear('sections', 'pages')
+  $('notebooks-list').querySelector('[aria-current]')?.removeAttribute('aria-current') // pages of all notebooks are listed
   say('Looking…')
   const filter = encodeURIComponent(`contains(tolower(title),'${wanted.replaceAll("'", "''")}')`)
   const count = await fill('pages', `/me/onenote/pages?$top=20&$filter=${filter}`, openPage, (page) => page.parentSection?.displayName || '')
@@ -212,12 +220,16 @@ async function openPage(page) {
   comeInto('page-view')
 }
 
-/** What the person who is signed in was writing; nobody else's. */
+/** What the person who is signed in was writing, nobody else's: title and text; undefined without. */
+function draft() {
+  const [writer, ...written] = JSON.parse(sessionStorage.getItem('draft') || '[]')
+  return writer && writer === shownFor ? written : undefined
+}
+
 function restoreDraft() {
-  const [writer, title, text] = JSON.parse(sessionStorage.getItem('draft') || '[]')
   const form = $('new-page-form')
   form.reset()
-  if (!writer || writer !== shownFor) return
+  const [title, text] = draft() || ['', '']
   form.elements.title.value = title
   form.elements.text.value = text
 }
@@ -229,7 +241,6 @@ async function createPage() {
   const page = await ask(`/me/onenote/sections/${section.id}/pages`, { method: 'POST', body: pageParts(title.value, text.value, picture.files[0]) })
   sessionStorage.removeItem('draft')
   $('new-page-form').reset()
-  $('new-page').open = false
   await openSection(section)
   openPage(page).catch(explain)
 }

@@ -92,8 +92,8 @@ async def test_a_new_page_with_a_picture_once_the_permission_is_given(tab: Page)
     await tab.get_by_role("link", name="Allow it").click()
     await allow(tab)
     await expect(tab.get_by_text(LISTED)).to_be_visible()
+    await expect(tab.locator("#notebooks-status")).to_contain_text("The page that you were writing is kept")
     await open_section(tab, "Archive")
-    await tab.get_by_text("New page in Archive").click()
     await expect(tab.get_by_label("Title", exact=True)).to_have_value("Beans & <b>peas</b>")
     await tab.get_by_label("Picture").set_input_files(
         FilePayload(name="dot.png", mimeType="image/png", buffer=picture())
@@ -106,14 +106,28 @@ async def test_a_new_page_with_a_picture_once_the_permission_is_given(tab: Page)
     await expect(tab.get_by_label("Title", exact=True)).to_have_value("")
 
 
+async def test_what_failed_below_is_seen_on_a_phone(tab: Page) -> None:
+    """R-08: the form stands a screen below the words about it."""
+    await tab.set_viewport_size({"width": 390, "height": 844})
+    await sign_in(tab, "work or school", WORK_USER)
+    await open_section(tab, "Drafts")
+    await tab.get_by_text("New page in Drafts").click()
+    await tab.get_by_label("Title", exact=True).fill("Seed swap")
+    await tab.get_by_role("button", name="Add the page").click()
+    await expect(tab.get_by_role("link", name="Allow it")).to_be_in_viewport()
+
+
 async def test_pages_are_found_by_their_title(page: Page) -> None:
     """R-09: whatever the letters' case; quotes are text; nothing found is said."""
     await sign_in(page, "personal", PERSONAL_USER)
+    await page.locator("#notebooks-list button").first.click()
+    await expect(page.locator("#notebooks-list [aria-current]")).to_have_count(1)
     field, status = page.get_by_role("searchbox", name="Find pages by title"), page.locator("#notebooks-status")
     await field.fill("PICTURE and")
     await field.press("Enter")
     await expect(status).to_have_text("1 page with “picture and” in the title shown.")
     await expect(page.locator("#pages-list strong")).to_have_text([PICTURE_PAGE])
+    await expect(page.locator("#notebooks-list [aria-current]")).to_have_count(0)
     await field.fill("o'clock & #1 100%")
     await page.get_by_role("button", name="Find", exact=True).click()
     await expect(status).to_have_text("No pages with “o'clock & #1 100%” in the title shown.")
