@@ -31,6 +31,10 @@ dt{font-weight:600}dd{margin:0 0 .5rem}
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
+_TOLD_WITH_REFERENCE = ("misconfigured", "internal_error")
+"""Their texts ask for the reference, so it shows without a click."""
+
+
 def error_page(
     code: str, ref: str, *, language: str, again_url: str, back_url: str, only: str | None = None, status: int = 200
 ) -> Answer:
@@ -39,10 +43,11 @@ def error_page(
     `only` is the one kind of account that may sign in, where it is one.
     """
     text, label = text_for(code, language, only=only), LABELS[language]
+    asked_for = " open" if ref and code in _TOLD_WITH_REFERENCE else ""
     body = f"""<h1>{escape(text.title)}</h1>
 <p>{escape(text.body)}</p>
 <div class="go"><a href="{escape(again_url)}">{escape(label["again"])}</a><a href="{escape(back_url)}">{escape(label["back"])}</a></div>
-<details><summary>{escape(label["details"])}</summary>
+<details{asked_for}><summary>{escape(label["details"])}</summary>
 <dl><dt>{escape(label["code"])}</dt><dd>{escape(code)}</dd><dt>{escape(label["ref"])}</dt><dd>{escape(ref)}</dd></dl></details>"""
     return _page(text.title, body, language=language, status=status, form_action="'none'")
 

@@ -66,7 +66,7 @@ EN: dict[str, Text] = {
     ),
     "misconfigured": Text(
         "The app is not set up right",
-        "This is not your fault. Please tell the people who run it, with the reference below.",
+        "This is not your fault. Please tell the people who run it, and give them the reference.",
     ),
     "unavailable": Text(
         "Something that we need is not answering", "Please try again in a few minutes. Nothing was lost."
@@ -111,7 +111,8 @@ EN: dict[str, Text] = {
     "token_flow_expired": Text("Your short sign-in has run out", "Please sign in again."),
     "forbidden_origin": Text("This page may not do that", "The request came from a page that this app does not know."),
     "internal_error": Text(
-        "Something went wrong on our side", "Please try again. If it stays, tell the people who run it."
+        "Something went wrong on our side",
+        "Please try again. If it stays, tell the people who run it, and give them the reference.",
     ),
 }
 
@@ -171,7 +172,7 @@ DE: dict[str, Text] = {
     ),
     "misconfigured": Text(
         "Die App ist nicht richtig eingerichtet",
-        "Das liegt nicht an Ihnen. Bitte sagen Sie es den Betreibern, mit der Nummer unten.",
+        "Das liegt nicht an Ihnen. Bitte sagen Sie es den Betreibern und nennen Sie die Nummer.",
     ),
     "unavailable": Text(
         "Etwas, das wir brauchen, antwortet nicht",
@@ -232,7 +233,7 @@ DE: dict[str, Text] = {
     ),
     "internal_error": Text(
         "Bei uns ist etwas schiefgegangen",
-        "Bitte noch einmal versuchen. Bleibt es so, sagen Sie es den Betreibern.",
+        "Bitte noch einmal versuchen. Bleibt es so, sagen Sie es den Betreibern und nennen Sie die Nummer.",
     ),
 }
 

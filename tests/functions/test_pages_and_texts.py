@@ -117,6 +117,16 @@ def test_the_error_page_says_what_happened_and_where_to_go(code: str, language: 
         assert words in page
 
 
+@pytest.mark.parametrize("language", sorted(TEXTS))
+@pytest.mark.parametrize("code", ["misconfigured", "internal_error"])
+def test_a_text_that_asks_for_the_reference_shows_it(code: str, language: str) -> None:
+    """R-14: without a click, where there is one. The same text goes into the fragment, where nothing stands below."""
+    assert "<details open>" in error_page(code, language=language)
+    assert LABELS[language]["ref"].lower() in text_for(code, language).body.lower()
+    without = pages.error_page(code, "", language=language, again_url="/a", back_url="/b", only=None)
+    assert "<details>" in str(without.body)
+
+
 def test_pages_need_no_script_and_allow_none() -> None:
     """R-14, R-16."""
     for answer in (
