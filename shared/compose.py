@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from shared import log
 from shared.errors import Misconfigured, SessionEnded, SessionUnknown
 from shared.parts import Parts
 from shared.settings import Settings, read_settings
@@ -39,7 +40,7 @@ class Composition:
             self._settings = read_settings(environ)
         except Misconfigured as error:
             self.problems = error.findings
-            logging.getLogger("onenote_auth").error("The settings are not usable:\n- %s", "\n- ".join(self.problems))
+            log.error("settings_not_usable", findings=list(self.problems))
 
     async def parts(self) -> Parts:
         """Raises Misconfigured while the settings are wrong."""

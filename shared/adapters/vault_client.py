@@ -105,7 +105,16 @@ def _translate(error: HttpResponseError, doing: str, mend: str) -> Exception:
     if status == 409 and error.error:
         return SessionEnded(doing)
     if status in (401, 403):
-        log.error("vault_refused_the_app", doing=doing, status=status, mend=mend)
+        vault, why = _where_and_why(error)
+        log.error("vault_refused_the_app", vault=vault, doing=doing, status=status, why=why, mend=mend)
         return Misconfigured([mend])
     wait_s = retry_after_s(getattr(error.response, "headers", {}))
     return StoreUnavailable(f"{doing}: HTTP {status}", retry_after_s=wait_s)
+
+
+def _where_and_why(error: HttpResponseError) -> tuple[str, str]:
+    """Host of the vault and its own word for it ("Azure Key Vault REST API error codes"), where known."""
+    request = getattr(error.response, "request", None)
+    inner = getattr(error.error, "innererror", None) or {}
+    why = str(inner.get("code", "")) if isinstance(inner, dict) else ""
+    return urlsplit(getattr(request, "url", "")).netloc, why if why.isalnum() else ""

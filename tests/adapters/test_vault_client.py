@@ -321,6 +321,21 @@ async def test_an_identity_without_the_role_is_the_operators_to_mend(
     assert "vault_refused_the_app" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("network", "role", "why"),
+    [("open", "Key Vault Reader", "ForbiddenByRbac"), ("firewall", "", "ForbiddenByFirewall")],
+)
+async def test_a_refusal_says_which_vault_refused_and_why(
+    world: World, caplog: pytest.LogCaptureFixture, network: str, role: str, why: str
+) -> None:
+    """With several vaults only one may be shut, and a role does not open a firewall."""
+    world.vault.access.network, world.vault.access.role = network, role
+    with pytest.raises(Misconfigured):
+        await world.store.load(new_ref(NORTH))
+    (line,) = [json.loads(each.message) for each in caplog.records if "vault_refused_the_app" in each.message]
+    assert (line["vault"], line["why"]) == (world.client.vault_url.removeprefix("https://").rstrip("/"), why)
+
+
 async def test_a_vault_that_takes_no_token_of_ours_is_the_operators_to_mend(world: World) -> None:
     world.vault.faults.add(
         Fault(
