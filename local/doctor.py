@@ -40,7 +40,7 @@ async def examine(environ: Mapping[str, str]) -> tuple[Finding, ...]:
                 code="misconfigured",
                 what="A setting is wrong.",
                 cause=text,
-                mend="Then restart the app.",
+                mend="In the environment or in local.settings.json; then ask again.",
             )
             for text in error.findings
         )

@@ -1,6 +1,7 @@
 """Owns the command `python -m local.bench [--quick] [--json FILE] [--only SECTION …]`.
 
-Exit code 0 when everything was measured (whatever came out), 1 when a measurement failed.
+Exit code 0 when everything was measured (whatever came out), 1 when a measurement failed, 2 for a file that can't be
+written, 130 after Ctrl-C.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from local.bench.sections import QUICK, SECTIONS, WHOLE
 PAGE = PROJECT / "docs" / "benchmarks.md"
 QUICK_S, WHOLE_S = 58, 290
 """No measurement begins, and no large vault is swept, that would end later than this."""
+_SLOWEST = 2.0
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -30,7 +32,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="under a minute: fewer, shorter rounds, no large vaults")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS))
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    if given.json:  # before minutes are spent on what could not be kept
+        try:
+            given.json.open("a", encoding="utf-8").close()
+        except OSError as error:
+            parser.error(f"{given.json} can't be written: {error.strerror}")
+    return given
 
 
 def measure(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
@@ -55,8 +63,8 @@ def measure(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
             except (PeerFailed, OSError, AssertionError, KeyError, ZeroDivisionError) as error:
                 print(f"    failed: {error}", file=sys.stderr, flush=True)
                 failed.append(name)
-            # A busy machine is as slow at what comes next.
-            slowness = max(1.0, (time.monotonic() - section_began) / expected_s)
+            # A busy machine is slow at what comes next, too; but most of a section are rounds of a fixed length.
+            slowness = min(max(1.0, (time.monotonic() - section_began) / expected_s), _SLOWEST)
     return {
         "at": at.isoformat(timespec="seconds"),
         "quick": quick,
@@ -89,4 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(130)

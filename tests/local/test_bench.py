@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from local.bench import host_calls, sizes
+from local.bench.__main__ import main as bench
 from local.bench.figures import WANTED, counts, ratios
 from local.bench.processes import PROJECT
 from local.bench.report import text_table, write_page
@@ -38,6 +41,34 @@ KEYS = {
 
 def rounds(*per_s: float) -> list[dict[str, float]]:
     return [{"per_s": one, "cpu_ms": 1.0, "p50_ms": 2.0, "p99_ms": 3.0, "requests": 10} for one in per_s]
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after five minutes."""
+    with pytest.raises(SystemExit) as exit_:
+        bench(["--json", str(tmp_path / "nowhere" / "figures.json")])
+    assert exit_.value.code == 2
+    assert "figures.json can't be written: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process there cannot be sent Ctrl-C alone")
+@pytest.mark.parametrize("command", ["local.bench", "local.demo"])
+def test_ctrl_c_ends_a_long_command_in_one_word(command: str) -> None:
+    """No traceback; exit code 130. A terminal sends it to the whole process group."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", command],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as running:
+        assert running.stdout is not None
+        running.stdout.readline()  # it has begun
+        os.killpg(running.pid, signal.SIGINT)
+        err = running.communicate(timeout=30)[1].decode()
+    assert (running.returncode, err.endswith("\nstopped\n"), "local/bench/__main__" in err) == (130, True, False), err
 
 
 def day(sessions: int) -> dict[str, Any]:
