@@ -427,7 +427,8 @@ def start(arguments: argparse.Namespace) -> int:
     check_port(arguments.port)
     ensure_environment("local/requirements.txt")
     https = ["--https"] if arguments.https else []
-    return hand_over([VENV_PYTHON, "-m", "local.stack", "--port", str(arguments.port), *https])
+    settings = [f"--set={setting}" for setting in arguments.set]
+    return hand_over([VENV_PYTHON, "-m", "local.stack", "--port", str(arguments.port), *https, *settings])
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -547,6 +548,9 @@ def make_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("start", help="run the embedded stack with its demo page")
     command.add_argument("--port", type=port_number, default=7071, help="of the demo page (default: 7071)")
     command.add_argument("--https", action="store_true", help="TLS, with a throw-away certificate")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="an app setting, such as FRONTEND_ORIGINS"
+    )
     command.set_defaults(run=start)
 
     command = commands.add_parser("test", help="run formatter, linter, type checker, import rules and tests")

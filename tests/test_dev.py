@@ -443,6 +443,13 @@ def test_a_signal_reaches_the_stack_and_the_end_is_clean(started: Started, numbe
     assert (running.returncode, out, err) == (0, b"ended cleanly\n", b"")
 
 
+def test_start_hands_app_settings_to_the_stack(started: Started) -> None:
+    """A front end under development lies on another origin."""
+    origins = "FRONTEND_ORIGINS=http://localhost:5173"
+    ran = started.run("start", "--port", str(started.port), "--set", origins, "--set", "AUTH_TENANT=common")
+    assert ran.stdout == f"ready --port {started.port} --set={origins} --set=AUTH_TENANT=common\n"
+
+
 @posix
 def test_ctrl_c_in_the_middle_of_a_step_ends_it_without_a_traceback(started: Started) -> None:
     """A terminal sends it to the whole process group."""
