@@ -18,8 +18,8 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
-APP = os.environ["APP_URL"].rstrip("/")
-KEY = os.environ["FUNCTION_KEY"]  # a password: never an argument, which every user of the machine could read
+APP = os.environ.get("APP_URL", "").rstrip("/")
+KEY = os.environ.get("FUNCTION_KEY", "")  # a password: never an argument, which every user of the machine could read
 GRAPH = os.environ.get("GRAPH_URL", "https://graph.microsoft.com").rstrip("/")
 WAITS_MOST = 5
 
@@ -107,21 +107,34 @@ def export(onenote: OneNote, since: datetime, folder: Path) -> int:
     return written
 
 
+def problem(error: HTTPError) -> dict[str, Any]:
+    """What the app says of it (RFC 9457); empty where it was something else that answered."""
+    try:
+        said = json.loads(error.read())
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) and "code" in said else {}
+
+
 def main(username: str, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         written = export(OneNote(account_id(username)), datetime.now(UTC) - timedelta(days=1), folder)
     except HTTPError as error:
-        said = json.loads(error.read() or b"{}")
+        said = problem(error)
+        code = said.get("code", error.reason)
         print(
-            f"{error.code} {said.get('code', '')}: {said.get('detail', '')} {said.get('reason', '')}", file=sys.stderr
+            f"{error.code} {code}: {said.get('detail', error.url)} {said.get('reason', '')}".rstrip(), file=sys.stderr
         )
-        return 3 if said.get("code") == "reauth_required" else 1
+        return 3 if code == "reauth_required" else 1
+    except OSError as error:  # nobody answers, or the folder can't be written
+        print(error, file=sys.stderr)
+        return 1
     print(f"{written} pages")
     return 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 3 or not (APP and KEY):
         raise SystemExit(__doc__)
     sys.exit(main(sys.argv[1], Path(sys.argv[2])))

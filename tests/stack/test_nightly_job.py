@@ -99,4 +99,18 @@ async def test_the_nightly_job_without_a_key_gets_nothing(
 ) -> None:
     """R-18."""
     code, said = await run_job(stack, control, tmp_path, key="another")
-    assert (code, said) == (1, "401 :  \n")
+    assert (code, said) == (1, f"401 Unauthorized: {stack.url}/api/ops/accounts\n")
+
+
+async def test_the_nightly_job_says_in_one_line_that_nobody_answers(tmp_path: Path) -> None:
+    """R-18: and without an address or a key how it is called; no traceback."""
+    job = (sys.executable, str(PROJECT / "examples" / "nightly_export.py"), WORK_USER, str(tmp_path))
+    for app, words in (("http://localhost:1", "Connection refused"), ("", "APP_URL=https://YOUR-HOST")):
+        process = await asyncio.create_subprocess_exec(
+            *job,
+            env={**os.environ, "APP_URL": app, "FUNCTION_KEY": "k"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said = (await process.communicate())[0].decode()
+        assert (process.returncode, words in said, "Traceback" in said) == (1, True, False), said
