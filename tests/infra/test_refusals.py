@@ -75,6 +75,8 @@ WRONG_TYPES = {
     "AUTH_STORED_CREDENTIAL": "password",
     "SITE_UPDATE_STRATEGY": "Hope",
     "STATIC_WEB_APP_LOCATION": "northeurope",
+    "TOKEN_VAULT_COUNT": "many",
+    "PRIVATE_NETWORKING": "yes",
 }
 
 
@@ -86,6 +88,8 @@ WRONG_TYPES = {
         (r"'secret'\" but the provided value is of type \"'password'\"", "credential"),
         (r"'RollingUpdate'\" but the provided value is of type \"'Hope'\"", "strategy"),
         (r"'westus2'\" but the provided value is of type \"'northeurope'\"", "region of the static web app"),
+        (r"\"tokenVaultCount\": .* cannot convert provided value 'many' to integer", "number of vaults"),
+        (r"\"privateNetworking\": .* value cannot be converted to the target type", "yes instead of true"),
     ],
 )
 def test_a_value_that_there_is_not_is_refused_with_those_that_there_are(words: str, place: str) -> None:
@@ -96,7 +100,6 @@ def test_a_value_that_there_is_not_is_refused_with_those_that_there_are(words: s
     ("name", "value", "words"),
     [
         ("TOKEN_VAULT_COUNT", "6", "'tokenVaultCount' is not valid. Value should be less than or equal to '5'"),
-        ("TOKEN_VAULT_COUNT", "many", "tokenVaultCount.* cannot convert provided value 'many' to integer"),
         (
             "KEEP_ALIVE_HOURS",
             "0",
