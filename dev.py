@@ -489,7 +489,7 @@ def test(arguments: argparse.Namespace) -> int:
             failed.append(name)
             print(text)
     print(f"{len(CHECKS) - len(failed)} of {len(CHECKS)} checks passed. Running pytest ...")
-    # .ci/run reads the report: the browser tests must have run.
+    # .ci/run reads the report: no test may have been skipped.
     code = run_visibly([VENV_PYTHON, "-m", "pytest", "--junitxml", ".local/junit.xml"], **browser)
     if failed:  # once more, below pytest's closing line: nobody looks above it
         print(f"failed before pytest: {', '.join(failed)}")

@@ -568,3 +568,25 @@ def test_nothing_but_the_bundle_is_deployed() -> None:
     deployed = {name if name.startswith("web/") else Path(name).parts[0] for name in kept}
     assert deployed <= {"function_app.py", "host.json", "requirements.txt", "shared", "web/client.js", "LICENSE"}
     assert {"requirements.txt", "shared"} <= deployed
+
+
+def test_the_functions_load_from_what_is_deployed_alone(tmp_path: Path) -> None:
+    """As the worker loads them; an import of anything that stays behind would turn every route into 404."""
+    for part in ("function_app.py", "host.json", "requirements.txt"):
+        shutil.copy(ROOT / part, tmp_path)
+    shutil.copytree(ROOT / "shared", tmp_path / "shared", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "web").mkdir()
+    shutil.copy(ROOT / "web" / "client.js", tmp_path / "web")
+    load = f"""if True:
+        import importlib, pkgutil, sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import function_app, shared
+        for module in pkgutil.walk_packages(shared.__path__, "shared."):
+            importlib.import_module(module.name)
+        print(sorted(f.get_function_name() for f in function_app.app.get_functions()))
+        print(sys.modules.keys() & {{"local", "tests", "dev"}})
+    """
+    ran = subprocess.run([sys.executable, "-I", "-c", load], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "'auth_login'" in ran.stdout, ran.stderr
+    assert "'sweep'" in ran.stdout
+    assert ran.stdout.endswith("set()\n")
