@@ -42,6 +42,7 @@ _REF = re.compile(r"[A-Za-z0-9-]{1,64}")
 async def login(call: Call) -> Answer:
     """302 to the provider; the attempt is sealed into a cookie of its own."""
     query = call.query
+    _refuse_to_be_loaded(call.req)
     prompt = query.one("prompt", most=20)
     if prompt and prompt not in _PROMPTS:
         raise BadRequest("invalid_request", f"prompt is one of {', '.join(_PROMPTS)}.")
@@ -174,6 +175,16 @@ def blueprint(parts_now: PartsNow) -> func.Blueprint:
             ),
         ),
     )
+
+
+def _refuse_to_be_loaded(req: func.HttpRequest) -> None:
+    """By pages, as by an `<img>`: a few of those, and the attempt that a person is at has been pushed out.
+
+    Our own scripts may ask: they read why a sign-in is refused. Source: "Fetch Metadata Request Headers" (W3C).
+    """
+    mode, site = req.headers.get("sec-fetch-mode", "navigate"), req.headers.get("sec-fetch-site", "")
+    if mode == "no-cors" or (mode != "navigate" and site != "same-origin"):
+        raise BadRequest("invalid_request", "A browser goes to this address; no page loads it.")
 
 
 async def _done(call: Call, done: Completed | StartAgain) -> Answer:

@@ -228,3 +228,19 @@ async def test_a_listed_front_end_may_ask_for_what_it_was_given(
     assert set(json_of(token)) == {"access_token", "expires_at", "scopes"}
     ended = await wire.send("DELETE", "/api/auth/sessions", browser=browser, headers=headers)
     assert json_of(ended) == {"ended": 1}
+
+
+@pytest.mark.parametrize(
+    ("mode", "site"),
+    [("no-cors", "cross-site"), ("no-cors", "same-origin"), ("cors", "cross-site"), ("cors", "same-site"), ("x", "")],
+)
+async def test_no_page_begins_sign_ins_behind_a_persons_back(wire: Wire, victim: Victim, mode: str, site: str) -> None:
+    """R-04, R-16: an `<img>` on any site; five of them would push out the attempt that the person is at."""
+    headers = {"sec-fetch-mode": mode, "sec-fetch-site": site, "sec-fetch-dest": "image"}
+    reply = await wire.send("GET", "/api/auth/login?account=personal", browser=victim.browser, headers=headers)
+    assert_sound(reply, told=mode, forbidden=victim.secrets)
+    assert (reply.status, reply.code) == (400, "invalid_request")
+    assert "set-cookie" not in reply.headers
+    headers["sec-fetch-mode"] = "navigate"
+    begun = await wire.send("GET", "/api/auth/login?account=personal", browser=victim.browser, headers=headers)
+    assert begun.status == 302
