@@ -60,11 +60,10 @@ class VaultSecrets:
         """One page of a listing, and the link to the next. Raises BadRequest for a link that is none of this vault's."""
         path = collection
         if link is not None:
-            parts = urlsplit(link)
             # The caller's word, or the vault's: a token goes nowhere else for it.
-            if parts.path != collection or not same_origin(link, self._client.vault_url):
+            if not same_origin(link, self._client.vault_url) or urlsplit(link).path != collection:
                 raise _no_such_page()
-            path = f"{collection}?{parts.query}"
+            path = f"{collection}?{urlsplit(link).query}"
         async with sdk_errors(doing):
             try:
                 answer = await self._json("GET", path)
@@ -155,7 +154,7 @@ def same_origin(one: str, other: str) -> bool:
     """Whether two addresses are of one vault. Its own links name the port, which its address leaves out."""
     try:
         first, second = ((p.scheme, p.username, p.hostname, p.port or 443) for p in map(urlsplit, (one, other)))
-    except ValueError:  # a port that is none
+    except ValueError:  # no address, or a port that is none
         return False
     return first == second
 

@@ -236,7 +236,9 @@ class SessionStoreContract:
         assert sorted(found) == sorted(digest(account.home_account_id) for account in accounts)
         assert pages >= 2
 
-    @pytest.mark.parametrize("page", ["2", "after", "https://elsewhere.example/secrets?api-version=7.5", "{vault}"])
+    @pytest.mark.parametrize(
+        "page", ["https://[", "2", "after", "https://elsewhere.example/secrets?api-version=7.5", "{vault}"]
+    )
     async def test_a_page_that_there_is_not_is_the_callers_mistake(self, subject: StoreSubject, page: str) -> None:
         await many(subject, NORTH, 30)
         _, following = await subject.store.account_page(NORTH, None)
