@@ -223,7 +223,7 @@ export async function errorOf(response) {
   const code = explanation?.code || body.code || body.error?.code || `http_${status}`
   // It becomes a href.
   const way = login_url || reconnect_url
-  const link = /^https?:/.test(way) ? back(new URL(way)).href : undefined
+  const link = /^https?:\/\/\w/.test(way) ? back(new URL(way)).href : undefined
   const Kind = !link ? (retryAfter || status === 429 ? SlowDown : BundleError) : login_url ? PermissionMissing : SignInRequired
   const detail = Kind === SignInRequired ? 'Please sign in to go on.' : explanation?.detail || body.detail || body.error?.message
   return new Kind(detail || `The server answered ${status}.`, { code, status, scope, ref, retryAfter, link })

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Awaitable
 
 import pytest
@@ -290,6 +291,29 @@ async def test_a_failed_call_gives_its_place_back(world: World) -> None:
             await world.here.notes.send(session.ref, FIVE)
     async with asyncio.timeout(1):
         assert (await world.here.notes.send(session.ref, FIVE))[1] == answer(200, {"value": []})
+
+
+async def test_places_come_back_however_calls_end(world: World, rng: random.Random) -> None:
+    """R-15: done, failed, given up while waiting or under way, single or in batches, in any order."""
+    session = await world.signed_in()
+    world.notes.latency_s = 3.0
+    notes = world.here.notes
+
+    async def one() -> None:
+        await asyncio.sleep(rng.random() * 20)
+        world.notes.answers = [NotesUnavailable("reset")] if rng.random() < 0.2 else []
+        size = rng.choice([0, 0, 1, 2, 4, 7])
+        work = (
+            notes.send_batch(session.ref, batch_of(*map(str, range(size)))) if size else notes.send(session.ref, PAGE)
+        )
+        async with asyncio.timeout(rng.choice([0, 0.5, 3, 9.9999, 10, 10.0001, 60])):
+            await work
+
+    ended = await asyncio.gather(*(one() for _ in range(300)), return_exceptions=True)
+    assert {type(end) for end in ended} <= {type(None), TimeoutError, NotesUnavailable, TooManyCalls}
+    world.notes.answers, began = [], asyncio.get_running_loop().time()
+    await asyncio.gather(*(notes.send(session.ref, PAGE) for _ in range(5)))
+    assert asyncio.get_running_loop().time() - began == pytest.approx(3.0)
 
 
 # Batches ----------------------------------------------------------------------------------------------------

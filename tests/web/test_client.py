@@ -333,6 +333,7 @@ HOSTILE = [
     (403, '{"explanation": {"scope": "x", "login_url": "JavaScript:alert(1)"}}', 403),
     (403, '{"explanation": {"login_url": "data:text/html,x"}}', 403),
     (401, '{"reconnect_url": {}}', 401),
+    (401, '{"reconnect_url": "https:"}', 401),
     (401, '{"reconnect_url": "/api/auth/login"}', 401),
     (401, '{"reconnect_url": "https://notes.example/api/auth/login"}', "SignInRequired"),
     (429, "null", "SlowDown"),
