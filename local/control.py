@@ -22,7 +22,7 @@ from local.clock import MovableClock
 from local.faults import Action, Fault, Faults
 from local.host import FunctionFailed, FunctionsHost
 from local.services import Services
-from local.vault_access import NETWORKS, ROLES
+from local.vault.access import NETWORKS, ROLES
 
 SWEEP = "sweep"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -14,12 +14,12 @@ from aiohttp import web
 
 from local.app_certificate import AppCertificate
 from local.faults import Faults
+from local.graph.onenote import OneNote
 from local.identity_provider import AccessToken, IdentityProvider
-from local.key_vault import KeyVault
 from local.listen import Listener
 from local.managed_identity import ManagedIdentity
-from local.onenote import OneNote
 from local.tls import make_authority
+from local.vault.key_vault import KeyVault
 
 CLIENT_ID = "5e3ce6c0-2b1f-4448-8285-4b75aa91e6d9"
 

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from local.bench.provider import TENANT
-from local.secret_store import SecretStore, Version
+from local.vault.secret_store import SecretStore, Version
 from shared import schedule
 from shared.adapters import record_format
 from shared.adapters.vault_indexes import index_fingerprint

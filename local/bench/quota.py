@@ -11,7 +11,7 @@ from aiohttp import ClientSession, DummyCookieJar
 from local.bench import remote
 from local.bench.processes import PROJECT, free_port, host, peers, run
 from local.bench.sign_in import SignInFailed, sign_in
-from local.key_vault import CREATE_SECRET_PER_10S
+from local.vault.key_vault import CREATE_SECRET_PER_10S
 
 SHARE_PER_S = 0.8 * CREATE_SECRET_PER_10S / 10
 """The sweep's own share of the quota: sign-ins need the rest."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from aiohttp import hdrs, web
 
 from local.bench.fill import fill
-from local.key_vault import CREATE_SECRET_PER_10S, OTHER_PER_10S, KeyVault
+from local.vault.key_vault import CREATE_SECRET_PER_10S, OTHER_PER_10S, KeyVault
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

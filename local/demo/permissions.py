@@ -7,8 +7,8 @@ from local.browser.sign_in import PERSONAL_USER, WORK_USER, sign_in_on
 from local.demo.account_kinds import PERSONAL_ONLY
 from local.demo.step import Step
 from local.demo.visit import Visit, Walk
+from local.graph.onenote import GROUP_ID
 from local.identity_provider import USERS
-from local.onenote import GROUP_ID
 
 _OTHER_PERSONAL_USER = next(user.username for user in USERS if user.personal and user.username != PERSONAL_USER)
 _SIGN_IN = {"openid", "profile", "offline_access"}

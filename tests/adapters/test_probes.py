@@ -10,7 +10,7 @@ from azure.core.exceptions import ServiceRequestError
 from local.faults import Fault
 from local.listen import Listener
 from local.tls import LocalAuthority
-from local.vault_access import ROLES
+from local.vault.access import ROLES
 from shared.adapters.metadata import Metadata
 from shared.adapters.provider_probe import ProviderProbe
 from shared.adapters.reach import clock_ahead, why_not

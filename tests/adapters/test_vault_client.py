@@ -19,9 +19,9 @@ from azure.identity import CredentialUnavailableError
 from azure.keyvault.secrets.aio import SecretClient
 
 from local.faults import Fault
-from local.key_vault import KeyVault
 from local.managed_identity import ManagedIdentity
 from local.tls import LocalAuthority
+from local.vault.key_vault import KeyVault
 from shared.adapters import vault_client
 from shared.adapters.key_vault import KeyVaultStore
 from shared.adapters.vault_client import sdk_errors

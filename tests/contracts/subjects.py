@@ -11,10 +11,10 @@ import pytest
 import time_machine
 from azure.keyvault.secrets.aio import SecretClient
 
-from local.key_vault import KeyVault
 from local.listen import Listener
 from local.managed_identity import ManagedIdentity
 from local.tls import LocalAuthority
+from local.vault.key_vault import KeyVault
 from shared.adapters.clock import SystemClock
 from shared.adapters.http import open_session
 from shared.adapters.key_ring import KeyVaultKeyRing

@@ -20,12 +20,12 @@ from local.browser import Browser
 from local.browser.sign_in import PERSONAL_USER, WORK_USER, sign_in_on
 from local.clock import MovableClock
 from local.faults import Faults
+from local.graph.onenote import OneNote
 from local.identity_provider import IdentityProvider
-from local.key_vault import KeyVault
 from local.listen import Listener
 from local.managed_identity import ManagedIdentity
-from local.onenote import OneNote
 from local.tls import LocalAuthority
+from local.vault.key_vault import KeyVault
 from shared import settings
 from shared.adapters import record_format
 from shared.compose import Composition

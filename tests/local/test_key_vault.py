@@ -20,9 +20,9 @@ from azure.keyvault.secrets._shared import http_challenge_cache
 from azure.keyvault.secrets.aio import SecretClient
 
 from local.faults import Fault
-from local.key_vault import KeyVault
 from local.listen import Listener
 from local.managed_identity import ManagedIdentity
+from local.vault.key_vault import KeyVault
 
 VERSION = {"api-version": "2026-04-01"}
 GOOD, BAD = "a-good-token", "a-bad-token"

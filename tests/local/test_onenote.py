@@ -15,10 +15,10 @@ import pytest
 from aiohttp import ClientSession, FormData
 
 from local.faults import Fault
+from local.graph.notebooks import SEEDED_NOTEBOOKS, SEEDED_PAGES
+from local.graph.onenote import GROUP_ID, OneNote
 from local.identity_provider import USERS, AccessToken
 from local.listen import Listener
-from local.notebooks import SEEDED_NOTEBOOKS, SEEDED_PAGES
-from local.onenote import GROUP_ID, OneNote
 
 ADA, CAROL, DAVE, ERIN = "ada@outlook.example", "carol@contoso.example", "dave@contoso.example", "erin@fabrikam.example"
 ME = "/v1.0/me/onenote"

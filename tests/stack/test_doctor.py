@@ -12,7 +12,7 @@ import pytest
 from local.control_client import ControlClient
 from local.doctor import PROJECT, report
 from local.process import StackProcess
-from local.vault_access import OFFICER
+from local.vault.access import OFFICER
 
 NO_ROLE = '{"error": {"code": "Forbidden", "message": "", "innererror": {"code": "ForbiddenByRbac"}}}'
 NOWHERE_TENANT = "11111111-2222-4333-8444-555555555555"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from local.onenote_rules import OneNoteError
+from local.graph.rules import OneNoteError
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ limits: "About Azure Key Vault secrets".
 
 from typing import Any
 
-from local.secret_store import Secret, VaultError, Version
+from local.vault.secret_store import Secret, VaultError, Version
 
 Json = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """Owns the embedded Microsoft Graph as far as OneNote needs it: who is calling, whether they may, whose notebooks.
 
-What a path then does is `onenote_routes`', what is stored `notebooks`', limits and switches are `onenote_limits`'.
+What a path then does is `routes`', what is stored `notebooks`', limits and switches are `limits`'.
 Sources: "Use the Microsoft Graph API" (errors, request ids), "Microsoft identity platform access tokens".
 """
 
@@ -16,14 +16,14 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from local import onenote_rules
 from local.faults import Faults
+from local.graph import rules
+from local.graph.batch import batch_answer
+from local.graph.limits import Switches
+from local.graph.notebooks import Library
+from local.graph.routes import Visit, answer
+from local.graph.rules import OneNoteError
 from local.identity_provider import USERS, AccessToken
-from local.notebooks import Library
-from local.onenote_batch import batch_answer
-from local.onenote_limits import Switches
-from local.onenote_routes import Visit, answer
-from local.onenote_rules import OneNoteError
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -106,12 +106,12 @@ class OneNote:
             kind, *rest = match["rest"].split("/")
             kind = kind.lower()
             library, own = self._owner(token, match)
-            onenote_rules.check_permission(token, onenote_rules.action_of(request.method, kind), own=own)
+            rules.check_permission(token, rules.action_of(request.method, kind), own=own)
             if not token.licensed:
-                raise onenote_rules.no_licence()
+                raise rules.no_licence()
             if switches.provisioning > 0:
                 switches.provisioning -= 1
-                raise onenote_rules.provisioning()
+                raise rules.provisioning()
             if request.method != "GET" and not own and match["kind"].lower() == "users":
                 raise OneNoteError(403, "40002", "The user does not have permission to write to the location.")
             if rest and not _ID.fullmatch(rest[0]):
@@ -147,7 +147,7 @@ class OneNote:
         if kind == "me" or (kind == "users" and meant == token.username.lower()):
             return self.library(token.username), True
         if token.personal:
-            raise onenote_rules.wrong_path()
+            raise rules.wrong_path()
         domain = token.username.rpartition("@")[2].lower()
         if kind == "groups" and wanted == GROUP_ID:
             return self._library(f"group {domain}", "Team"), False
@@ -155,7 +155,7 @@ class OneNote:
             return self._library(f"site {domain}", "Site"), False
         if kind == "users" and any(u.username.lower() == meant and u.domain == domain for u in USERS):
             return self.library(meant), False
-        raise onenote_rules.not_found()
+        raise rules.not_found()
 
 
 def _unauthorized(message: str) -> OneNoteError:

@@ -14,11 +14,11 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from local import odata, onenote_json, onenote_multipart, onenote_rules
-from local.notebooks import Library, Notebook, Operation, Page, Section
-from local.onenote_files import file_answer
-from local.onenote_limits import Switches
-from local.onenote_rules import NOTEBOOK_NAME_MAX, SECTION_NAME_MAX, OneNoteError
+from local.graph import multipart, odata, rules, shapes
+from local.graph.files import file_answer
+from local.graph.limits import Switches
+from local.graph.notebooks import Library, Notebook, Operation, Page, Section
+from local.graph.rules import NOTEBOOK_NAME_MAX, SECTION_NAME_MAX, OneNoteError
 
 Json = dict[str, Any]
 
@@ -63,7 +63,7 @@ async def answer(visit: Visit, kind: str, rest: list[str]) -> web.StreamResponse
             return await _create_notebook(visit)
         case ("GET", "notebooks", wanted):
             options = visit.options("sections", "sectionGroups")
-            found = onenote_json.notebook_json(visit.base, library, library.notebook(wanted), options.expand)
+            found = shapes.notebook_json(visit.base, library, library.notebook(wanted), options.expand)
             return _one(visit, "notebooks/$entity", found, options)
         case ("GET", "notebooks", wanted, "sections"):
             return _sections(visit, library.notebook(wanted).sections)
@@ -78,7 +78,7 @@ async def answer(visit: Visit, kind: str, rest: list[str]) -> web.StreamResponse
             return _sections(visit, library.sections())
         case ("GET", "sections", wanted):
             options = visit.options("parentNotebook")
-            shown = onenote_json.section_json(visit.base, library, library.section(wanted), options.expand)
+            shown = shapes.section_json(visit.base, library, library.section(wanted), options.expand)
             return _one(visit, "sections/$entity", shown, options)
         case ("GET", "sections", wanted, "pages"):
             return _pages(visit, _open(library.section(wanted)).pages)
@@ -90,10 +90,10 @@ async def answer(visit: Visit, kind: str, rest: list[str]) -> web.StreamResponse
             return await _create_page(visit, library.notebooks[0].sections[0])
         case ("GET", "pages", wanted):
             options = visit.options("parentSection", "parentNotebook")
-            shown = onenote_json.page_json(visit.base, library, library.page(wanted), options.expand)
+            shown = shapes.page_json(visit.base, library, library.page(wanted), options.expand)
             return _one(visit, "pages/$entity", shown, options)
         case ("GET", "pages", wanted, "content"):
-            text = onenote_json.page_html(visit.base, library.page(wanted))
+            text = shapes.page_html(visit.base, library.page(wanted))
             return web.Response(text=text, content_type="text/html", charset="utf-8")
         case ("PATCH", "pages", wanted, "content"):
             return await _append(visit, library.page(wanted))
@@ -115,27 +115,27 @@ async def answer(visit: Visit, kind: str, rest: list[str]) -> web.StreamResponse
 
 def _notebooks(visit: Visit) -> web.Response:
     options = visit.options("sections", "sectionGroups")
-    show = partial(onenote_json.notebook_json, visit.base, visit.library, expand=options.expand)
+    show = partial(shapes.notebook_json, visit.base, visit.library, expand=options.expand)
     return _many(visit, "notebooks", [show(notebook) for notebook in visit.library.notebooks], options)
 
 
 def _sections(visit: Visit, sections: Iterable[Section]) -> web.Response:
     options = visit.options("parentNotebook")
-    show = partial(onenote_json.section_json, visit.base, visit.library, expand=options.expand)
+    show = partial(shapes.section_json, visit.base, visit.library, expand=options.expand)
     return _many(visit, "sections", [show(section) for section in sections], options)
 
 
 def _pages(visit: Visit, pages: Iterable[Page]) -> web.Response:
     """Newest change first, unless the request says another order."""
     options = visit.options("parentSection", "parentNotebook")
-    show = partial(onenote_json.page_json, visit.base, visit.library, expand=options.expand)
+    show = partial(shapes.page_json, visit.base, visit.library, expand=options.expand)
     newest_first = sorted(pages, key=lambda page: page.modified, reverse=True)
     return _many(visit, "pages", [show(page) for page in newest_first], options)
 
 
 def _many(visit: Visit, what: str, rows: list[Json], options: odata.Options) -> web.Response:
     if visit.switches.too_many_items:
-        raise onenote_rules.too_many_items()
+        raise rules.too_many_items()
     page, total = odata.apply(rows, options)
     answer: Json = {"@odata.context": _context(visit, what)}
     if options.count:
@@ -156,7 +156,7 @@ def _context(visit: Visit, what: str) -> str:
 
 def _open(section: Section) -> Section:
     if section.locked:
-        raise onenote_rules.section_locked()
+        raise rules.section_locked()
     return section
 
 
@@ -169,7 +169,7 @@ async def _copy_page(visit: Visit, page: Page) -> web.Response:
 async def _copy_section(visit: Visit, section: Section) -> web.Response:
     given = await _json(visit.request)
     notebook = visit.library.notebook(str(given.get("id")))
-    name = onenote_rules.check_name(given.get("renameAs", section.name), most=SECTION_NAME_MAX)
+    name = rules.check_name(given.get("renameAs", section.name), most=SECTION_NAME_MAX)
     _check_unused(name, (other.name for other in notebook.sections))
     return _begun(visit, visit.library.copy_section(section, notebook, name))
 
@@ -179,32 +179,32 @@ def _begun(visit: Visit, operation: Operation) -> web.Response:
 
 
 def _operation(visit: Visit, operation: Operation) -> web.Response:
-    shown = onenote_json.operation_json(visit.base, operation)
+    shown = shapes.operation_json(visit.base, operation)
     operation.questions_left -= 1
     return _one(visit, "operations/$entity", shown, visit.options())
 
 
 async def _create_notebook(visit: Visit) -> web.Response:
-    name = onenote_rules.check_name((await _json(visit.request)).get("displayName"), most=NOTEBOOK_NAME_MAX)
+    name = rules.check_name((await _json(visit.request)).get("displayName"), most=NOTEBOOK_NAME_MAX)
     library, limit = visit.library, visit.switches.notebook_limit
     if limit is not None and len(library.notebooks) >= limit:
-        raise onenote_rules.storage_full()
+        raise rules.storage_full()
     _check_unused(name, (notebook.name for notebook in library.notebooks))
-    shown = onenote_json.notebook_json(visit.base, library, library.add_notebook(name))
+    shown = shapes.notebook_json(visit.base, library, library.add_notebook(name))
     return _created(visit, "notebooks/$entity", shown)
 
 
 async def _create_section(visit: Visit, notebook: Notebook) -> web.Response:
-    name = onenote_rules.check_name((await _json(visit.request)).get("displayName"), most=SECTION_NAME_MAX)
+    name = rules.check_name((await _json(visit.request)).get("displayName"), most=SECTION_NAME_MAX)
     _check_unused(name, (section.name for section in notebook.sections))
-    shown = onenote_json.section_json(visit.base, visit.library, visit.library.add_section(notebook, name))
+    shown = shapes.section_json(visit.base, visit.library, visit.library.add_section(notebook, name))
     return _created(visit, "sections/$entity", shown)
 
 
 async def _create_page(visit: Visit, section: Section) -> web.Response:
     """A page from one HTML document; its body is kept as it came, scripts and all, as a test of those who show it."""
     if visit.request.content_type == "multipart/form-data":
-        document = await onenote_multipart.document_of(visit.request, visit.library)
+        document = await multipart.document_of(visit.request, visit.library)
     elif visit.request.content_type in ("text/html", "application/xhtml+xml"):
         document = (await visit.request.read()).decode("utf-8", "replace")
     else:
@@ -214,7 +214,7 @@ async def _create_page(visit: Visit, section: Section) -> web.Response:
         raise OneNoteError(400, "20002", "The request does not contain the page's HTML.")
     text = html.unescape(title[1]).strip() if title else ""
     page = visit.library.add_page(section, text or "Untitled", body[1] if body else document)
-    return _created(visit, "pages/$entity", onenote_json.page_json(visit.base, visit.library, page))
+    return _created(visit, "pages/$entity", shapes.page_json(visit.base, visit.library, page))
 
 
 async def _append(visit: Visit, page: Page) -> web.Response:

@@ -1,6 +1,6 @@
 """Owns the embedded Key Vault's secrets data plane on HTTP: paths, challenge, quotas, pages, errors.
 
-What is stored, and the life of a name, is `secret_store`'s; the shapes are `secret_json`'s. Sources: "Azure Key Vault
+What is stored, and the life of a name, is `secret_store`'s; the shapes are `shapes`'s. Sources: "Azure Key Vault
 REST API reference" (secrets), "Azure Key Vault service limits", "Authentication, requests and responses".
 """
 
@@ -17,11 +17,11 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from local import secret_json
 from local.faults import Faults
-from local.secret_json import Json, bad_parameter
-from local.secret_store import Secret, SecretStore, VaultError, Version
-from local.vault_access import Access
+from local.vault import shapes
+from local.vault.access import Access
+from local.vault.secret_store import Secret, SecretStore, VaultError, Version
+from local.vault.shapes import Json, bad_parameter
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -194,9 +194,9 @@ class KeyVault:
 
     async def _set(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        value = secret_json.value_of(body)
-        tags, content_type = secret_json.tags_of(body), secret_json.content_type_of(body)
-        attributes = secret_json.attributes_of(body)
+        value = shapes.value_of(body)
+        tags, content_type = shapes.tags_of(body), shapes.content_type_of(body)
+        attributes = shapes.attributes_of(body)
 
         def make(version_id: str, now: int) -> Version:
             return Version(
@@ -212,19 +212,19 @@ class KeyVault:
             )
 
         secret, version = self.store.set(request.match_info["name"], make)
-        return web.json_response({"value": version.value, **secret_json.bundle(self._url, secret, version)})
+        return web.json_response({"value": version.value, **shapes.bundle(self._url, secret, version)})
 
     async def _get(self, request: web.Request) -> web.Response:
         secret, version = self._find(request)
         if not version.enabled:
             message = "Operation get is not allowed on a disabled secret."
             raise VaultError(403, "Forbidden", message, "SecretDisabled")
-        return web.json_response({"value": version.value, **secret_json.bundle(self._url, secret, version)})
+        return web.json_response({"value": version.value, **shapes.bundle(self._url, secret, version)})
 
     async def _update(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        tags, content_type = secret_json.tags_of(body), secret_json.content_type_of(body)
-        attributes = secret_json.attributes_of(body)
+        tags, content_type = shapes.tags_of(body), shapes.content_type_of(body)
+        attributes = shapes.attributes_of(body)
         secret, version = self._find(request)
         if tags is not None:
             version.tags = tags
@@ -233,13 +233,13 @@ class KeyVault:
         for name, value in attributes.items():
             setattr(version, name, value)
         version.updated = int(time.time())
-        return web.json_response(secret_json.bundle(self._url, secret, version))
+        return web.json_response(shapes.bundle(self._url, secret, version))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        return web.json_response(secret_json.deleted_bundle(self._url, self.store.delete(request.match_info["name"])))
+        return web.json_response(shapes.deleted_bundle(self._url, self.store.delete(request.match_info["name"])))
 
     async def _list(self, request: web.Request) -> web.Response:
-        return self._page(request, self.store.living.after, partial(secret_json.item, self._url))
+        return self._page(request, self.store.living.after, partial(shapes.item, self._url))
 
     async def _list_versions(self, request: web.Request) -> web.Response:
         secret = self.store.living.get(request.match_info["name"])
@@ -251,17 +251,15 @@ class KeyVault:
 
         def shown(version: Version) -> Json:
             assert secret is not None
-            return secret_json.bundle(self._url, secret, version)
+            return shapes.bundle(self._url, secret, version)
 
         return self._page(request, after, shown)
 
     async def _list_deleted(self, request: web.Request) -> web.Response:
-        return self._page(request, self.store.deleted_after, partial(secret_json.deleted_item, self._url))
+        return self._page(request, self.store.deleted_after, partial(shapes.deleted_item, self._url))
 
     async def _get_deleted(self, request: web.Request) -> web.Response:
-        return web.json_response(
-            secret_json.deleted_bundle(self._url, self.store.find_deleted(request.match_info["name"]))
-        )
+        return web.json_response(shapes.deleted_bundle(self._url, self.store.find_deleted(request.match_info["name"])))
 
     async def _purge(self, request: web.Request) -> web.Response:
         self.store.purge(request.match_info["name"])
@@ -269,7 +267,7 @@ class KeyVault:
 
     async def _recover(self, request: web.Request) -> web.Response:
         secret = self.store.recover(request.match_info["name"])
-        return web.json_response(secret_json.bundle(self._url, secret, secret.current))
+        return web.json_response(shapes.bundle(self._url, secret, secret.current))
 
     def _find(self, request: web.Request) -> tuple[Secret, Version]:
         return self.store.find(request.match_info["name"], request.match_info.get("version", ""))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from local.onenote_rules import not_found
+from local.graph.rules import not_found
 
 SEEDED_NOTEBOOKS = 9
 SEEDED_PAGES = 24

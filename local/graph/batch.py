@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import ClientSession, hdrs, web
 
-from local.onenote_rules import OneNoteError
+from local.graph.rules import OneNoteError
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from collections.abc import Set
 from datetime import UTC, datetime
 from typing import Any
 
-from local.notebooks import Library, Notebook, Operation, Page, Section
+from local.graph.notebooks import Library, Notebook, Operation, Page, Section
 
 Json = dict[str, Any]
 

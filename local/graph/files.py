@@ -4,7 +4,7 @@ import hashlib
 
 from aiohttp import hdrs, web
 
-from local.notebooks import Resource
+from local.graph.notebooks import Resource
 
 
 def file_answer(request: web.Request, resource: Resource) -> web.Response:

@@ -6,7 +6,7 @@ Vault keys, certificates, and secrets with Azure role-based access control".
 
 from dataclasses import dataclass
 
-from local.secret_store import VaultError
+from local.vault.secret_store import VaultError
 
 OFFICER = "Key Vault Secrets Officer"
 _READ = frozenset({"readMetadata", "getSecret"})

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from local import onenote_rules
+from local.graph import rules
 
 _MINUTE_S = 60.0
 
@@ -35,9 +35,9 @@ class Switches:
         while self._recent and self._recent[0] <= now - _MINUTE_S:
             self._recent.popleft()
         if self.calls_per_minute is not None and len(self._recent) >= self.calls_per_minute:
-            raise onenote_rules.too_many_requests()
+            raise rules.too_many_requests()
         if self.calls_at_once is not None and self._running >= self.calls_at_once:
-            raise onenote_rules.too_many_requests()
+            raise rules.too_many_requests()
         self._recent.append(now)
         self._running += 1
         self.at_once_seen = max(self.at_once_seen, self._running)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
-from local.notebooks import Library, Resource
-from local.onenote_rules import OneNoteError
+from local.graph.notebooks import Library, Resource
+from local.graph.rules import OneNoteError
 
 
 @dataclass(frozen=True, slots=True)
