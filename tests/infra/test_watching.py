@@ -56,6 +56,13 @@ def error_codes(kind: type[BundleError]) -> set[str]:
     return {kind.code}.union(*(error_codes(child) for child in kind.__subclasses__()))
 
 
+def test_no_line_of_the_log_is_left_to_chance() -> None:
+    """By default the host drops lines above 20 a second: an operator's use of a token, or an alert's single line."""
+    logging = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["logging"]
+    assert "Trace" in logging["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
+    assert logging["logLevel"]["Function"] == "Information"  # what the app writes of itself, and the operators' log
+
+
 def queries() -> dict[str, str]:
     alerts = {file.stem: file.read_text(encoding="utf-8") for file in sorted(QUERIES.glob("*.kql"))}
     charts = {f"workbook: {item['name']}": item["content"]["query"] for item in WORKBOOK["items"] if item["type"] == 3}
