@@ -4,6 +4,7 @@ A secret or certificate may be given as the address of a secret in the operator'
 app's own identity, and read again when the provider refuses it, so that a rotation needs no restart (R-01).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from shared.settings import Settings, is_secret_address
@@ -28,6 +29,7 @@ class ClientCredential:
         self._read_secret = read_secret
         self._identity_token = identity_token
         self._value: MsalCredential | None = None
+        self._reading = asyncio.Lock()
         self._assertion = ""
 
     async def get(self, authority: str) -> MsalCredential:
@@ -42,14 +44,19 @@ class ClientCredential:
                 settings.managed_identity_client_id,
             )
             return {"client_assertion": self._current_assertion}
-        if self._value is None:
-            self._value = await self._read()
-        return self._value
+        async with self._reading:  # everybody waits for one look at the vault
+            if self._value is None:
+                self._value = await self._read()
+            return self._value
 
-    def forget(self) -> bool:
-        """Read the credential again at the next call; False where there is nothing to read again."""
+    def forget(self, refused: MsalCredential) -> bool:
+        """Read the credential again at the next call, unless that has happened since `refused` was given.
+
+        False where there is nothing to read again.
+        """
         given = self._settings.client_secret or self._settings.client_certificate or ""
-        self._value = None
+        if self._value is refused:
+            self._value = None
         return is_secret_address(given)
 
     async def _read(self) -> MsalCredential:

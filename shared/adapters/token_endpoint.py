@@ -66,7 +66,7 @@ class TokenEndpoint:
         Raises ProviderRefused, ProviderUnavailable, Misconfigured.
         """
         for again in (True, False):
-            app = await self._app(authority)
+            app, proof = await self._app(authority)
             answer, raw = await self._send(build(app))
             if not (isinstance(raw.get("error"), str) and raw["error"]):
                 if not isinstance(raw.get("access_token"), str) or not raw["access_token"]:
@@ -77,7 +77,7 @@ class TokenEndpoint:
             # The endpoint of personal accounts may not take a code from `common`: sign-in has a way on for that.
             if verdict.who is not Who.OPERATOR or verdict.reason == "wrong_authority":
                 raise ProviderRefused(refusal)
-            if again and refusal.error == "invalid_client" and self._credential.forget():
+            if again and refusal.error == "invalid_client" and self._credential.forget(proof):
                 continue
             self._alarm(verdict.reason, refusal, authority)
         raise AssertionError("unreachable")
@@ -88,7 +88,7 @@ class TokenEndpoint:
         Raises ProviderUnavailable, Misconfigured. Nothing is logged: whoever asks judges the answer.
         """
         for again in (True, False):
-            app = await self._app(authority)
+            app, proof = await self._app(authority)
             captured = captured_from(partial(app.acquire_token_by_refresh_token, "-", []))
             form = {name: value for name, value in captured.data.items() if name in _PROOF} | dict(grant)
             answer, raw = await self._send(
@@ -97,7 +97,7 @@ class TokenEndpoint:
             if not (isinstance(raw.get("error"), str) and raw["error"]):
                 return None
             refusal = _refusal(raw, answer.correlation_id)
-            if not (again and refusal.error == "invalid_client" and self._credential.forget()):
+            if not (again and refusal.error == "invalid_client" and self._credential.forget(proof)):
                 return refusal
         raise AssertionError("unreachable")
 
@@ -113,12 +113,13 @@ class TokenEndpoint:
         )
         raise Misconfigured([MENDS[reason]]) from ProviderRefused(refusal)
 
-    async def _app(self, authority: str) -> Any:
+    async def _app(self, authority: str) -> tuple[Any, MsalCredential]:
+        """msal's application, and the credential that it shows."""
         endpoints = await self._metadata.endpoints(authority)
         credential = await self._credential.get(authority)
         known = self._apps.get(authority)
         if known and known[0] is credential and known[1] == endpoints.token:
-            return known[2]
+            return known[2], credential
         from shared.adapters.msal_app import make_app
 
         url = f"{self._settings.authority_host}/{authority}"
@@ -127,7 +128,7 @@ class TokenEndpoint:
             if len(self._apps) >= _APPS_KEPT:
                 self._apps.pop(next(iter(self._apps)))
             self._apps[authority] = (credential, endpoints.token, app)
-        return app
+        return app, credential
 
     def _form(self, app: Any, authority: str, wanted: tuple[str, ...]) -> RefreshForm:
         """Built anew with a new app, and every minute: the app's proof, and whatever else is in it, ages."""

@@ -80,10 +80,13 @@ class VaultSecrets:
         """A listing page by page, each within its own time limit: many pages take longer than one call may."""
         link: str | None = None
         while True:
+            before = link
             try:
                 page, link = await self.page(link, doing, collection=collection)
             except BadRequest as error:
                 raise StoreUnavailable(f"{doing}: the next page is not the vault's") from error
+            if link is not None and link == before:
+                raise StoreUnavailable(f"{doing}: the pages have no end")
             yield page
             if link is None:
                 return

@@ -32,6 +32,8 @@ class Accounts:
         self._sessions = sessions
         self._engine = engine
         self._sign_out = sign_out
+        self._revoking: asyncio.Task[None] | None = None
+        self._revoked = 0
 
     async def page(self, page: str | None) -> Page:
         """One page of the accounts of all vaults. Raises BadRequest, StoreUnavailable."""
@@ -64,6 +66,7 @@ class Accounts:
             ),
         )
         last: BundleError = NotSignedIn()
+        away: Unavailable | None = None
         for stored in living:
             if stored.record.marks.health is Health.REAUTH_REQUIRED:
                 # Even while its access token still lives: a job that is told early can have the person asked early.
@@ -76,28 +79,41 @@ class Accounts:
             except ReauthRequired as error:
                 last = error
                 continue
+            except Unavailable as error:
+                away = error  # what can't be told now is no verdict; another session may have a token that lives
+                continue
             self._sessions.seen(usable)
             return usable
-        raise last
+        raise away or last
 
     async def end(self, home_account_id: str) -> int:
         """Every session of the account ended, tokens gone; how many there were."""
         return await self._sign_out.everywhere(digest(home_account_id))
 
     async def revoke_all(self) -> tuple[int, bool]:
-        """End sessions for a minute at most: how many, and whether all are done. Call again until they are."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _REVOKE_FOR_S
-        ended = 0
+        """End every session: how many since the last call, and whether all are done, after a minute at most.
+
+        It goes on behind the caller, for listing a large vault alone takes longer than a request may. Call again until
+        all are done. Raises Unavailable, Misconfigured.
+        """
+        if self._revoking is None or self._revoking.done():
+            self._revoking = asyncio.create_task(self._revoke_all())
+        revoking = self._revoking
+        await asyncio.wait({revoking}, timeout=_REVOKE_FOR_S)
+        if revoking.done():
+            revoking.result()
+        ended, self._revoked = self._revoked, 0
+        return ended, revoking.done()
+
+    async def _revoke_all(self) -> None:
+        total = 0
         for vault in self._store.vaults:
             refs = [entry.ref for entry in (await self._store.listing(vault)).entries]
             for some in batched(refs, _REVOKE_AT_ONCE, strict=False):
-                if loop.time() > deadline:
-                    return ended, False
                 await asyncio.gather(*map(self._sign_out.session, some))
-                ended += len(some)
-        log.warning("all_sessions_revoked", sessions=ended)
-        return ended, True
+                self._revoked += len(some)
+            total += len(refs)
+        log.warning("all_sessions_revoked", sessions=total)
 
     async def living(self, account_hash: str) -> tuple[Stored, ...]:
         """The sessions of an account that are not over. Raises Unavailable."""

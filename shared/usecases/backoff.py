@@ -3,9 +3,10 @@
 The timer writes a back-off of its own into the marks, which every instance sees; this one is in memory only.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.errors import ProviderUnavailable, Unavailable
+from shared.errors import Misconfigured, ProviderUnavailable, Unavailable
 from shared.model import SessionRef
 from shared.ports import Clock
 
@@ -17,31 +18,50 @@ _ASKED_MOST_S = 900.0
 _KEPT = 10_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wait:
+    until: datetime
+    whole_s: float
+    findings: tuple[str, ...] | None
+
+
 class Backoff:
     """`failed` after a try, `check` before the next one, `forget` when one went well."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waits: dict[SessionRef, tuple[datetime, float]] = {}
+        self._waits: dict[SessionRef, _Wait] = {}
 
     def failed(self, ref: SessionRef, error: Unavailable) -> ProviderUnavailable:
         """Hold the next try back, each time for longer. What to raise, with the wait in seconds."""
-        _, last_s = self._waits.get(ref, (None, 0.0))
-        asked_s = min(error.retry_after_s or 0.0, _ASKED_MOST_S)
-        wait_s = max(asked_s, min(max(last_s * 2, _FIRST_S), _MOST_S))
-        if len(self._waits) >= _KEPT:
-            self._waits.pop(next(iter(self._waits)))
-        self._waits[ref] = (self._clock.now() + timedelta(seconds=wait_s), wait_s)
+        wait_s = self._hold(ref, min(error.retry_after_s or 0.0, _ASKED_MOST_S), None)
         return ProviderUnavailable(error.what, retry_after_s=wait_s)
 
+    def misconfigured(self, ref: SessionRef, error: Misconfigured) -> Misconfigured:
+        """The same where the app is refused: people who poll must not ask the provider on and on with a wrong secret."""
+        self._hold(ref, 0.0, error.findings)
+        return error
+
     def check(self, ref: SessionRef) -> None:
-        """Raises ProviderUnavailable while the session waits."""
-        until, wait_s = self._waits.get(ref, (None, 0.0))
-        if until is None:
+        """Raises ProviderUnavailable, or Misconfigured with the last findings, while the session waits."""
+        wait = self._waits.get(ref)
+        if wait is None:
             return
-        left_s = (until - self._clock.now()).total_seconds()
-        if 0 < left_s <= wait_s:  # a clock set back must not make the wait longer
-            raise ProviderUnavailable("backing off", retry_after_s=left_s)
+        left_s = (wait.until - self._clock.now()).total_seconds()
+        if not 0 < left_s <= wait.whole_s:  # a clock set back must not make the wait longer
+            return
+        if wait.findings:
+            raise Misconfigured(wait.findings)
+        raise ProviderUnavailable("backing off", retry_after_s=left_s)
 
     def forget(self, ref: SessionRef) -> None:
         self._waits.pop(ref, None)
+
+    def _hold(self, ref: SessionRef, asked_s: float, findings: tuple[str, ...] | None) -> float:
+        last = self._waits.get(ref)
+        wait_s = max(asked_s, min(max(last.whole_s * 2 if last else 0.0, _FIRST_S), _MOST_S))
+        if len(self._waits) >= _KEPT:
+            self._waits.pop(next(iter(self._waits)))
+        until = self._clock.now() + timedelta(seconds=wait_s)
+        self._waits[ref] = _Wait(until=until, whole_s=wait_s, findings=findings)
+        return wait_s

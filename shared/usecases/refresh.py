@@ -196,7 +196,8 @@ class Engine:
                 if not verdict.grant:
                     await self._unclaim(stored)
                 if verdict.who is Who.OPERATOR:
-                    raise Misconfigured([MENDS[verdict.reason]]) from refused
+                    misconfigured = Misconfigured([MENDS[verdict.reason]])
+                    raise self._backoff.misconfigured(ref, misconfigured) from refused
                 if not verdict.grant:
                     error = ProviderUnavailable(verdict.reason, retry_after_s=verdict.wait_s)
                     raise self._backoff.failed(ref, error) from refused
@@ -209,9 +210,9 @@ class Engine:
             except Unavailable as error:
                 await self._unclaim(stored)
                 raise self._backoff.failed(ref, error) from error
-            except Misconfigured:
+            except Misconfigured as error:
                 await self._unclaim(stored)
-                raise
+                raise self._backoff.misconfigured(ref, error) from error
             else:
                 return await self._keep(stored, grant)
         raise self._backoff.failed(ref, ProviderUnavailable("other instances renew this session"))

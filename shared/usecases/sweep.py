@@ -250,6 +250,8 @@ class Sweep:
         try:
             stored = await self._sessions.newest(entry.ref)
             marks = stored.record.marks
+            if marks.health is Health.REAUTH_REQUIRED:
+                return None  # another instance has a verdict on it by now
             failed = replace(marks, health=Health.RETRYING, failures=marks.failures + 1)
             due = schedule.after_failure(failed, now=self._clock.now(), name=entry.ref.name)
             marks = replace(failed, due_at=due)

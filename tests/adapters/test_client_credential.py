@@ -99,7 +99,7 @@ async def test_a_secret_is_given_as_it_is_without_any_look_up() -> None:
     vault, identity = Vault(), Identity()
     credential = ClientCredential(with_settings(AUTH_CLIENT_SECRET="the secret"), vault.read, identity.token)
     assert await credential.get("common") == "the secret"
-    assert not credential.forget()
+    assert not credential.forget("the secret")
     assert (vault.asked, identity.asked) == ([], [])
 
 
@@ -109,8 +109,24 @@ async def test_a_secret_by_address_is_read_once_and_again_when_it_was_refused() 
     assert [await credential.get(a) for a in ("common", "consumers", "t")] == ["from the vault"] * 3
     assert vault.asked == [ADDRESS]
     vault.value = "rotated"
-    assert credential.forget()
+    assert credential.forget(await credential.get("common"))
     assert await credential.get("common") == "rotated"
+    assert len(vault.asked) == 2
+
+
+async def test_many_that_are_refused_at_once_look_for_the_rotated_secret_once() -> None:
+    """R-01: a rotation during a sweep must not become a read of the vault for each of its sessions."""
+    vault = Vault()
+    credential = ClientCredential(with_settings(AUTH_CLIENT_SECRET=ADDRESS), vault.read, Identity().token)
+    old = await credential.get("common")
+    vault.value = "rotated"
+
+    async def refused() -> object:
+        assert credential.forget(old)
+        return await credential.get("common")
+
+    assert set(await asyncio.gather(*(refused() for _ in range(50)))) == {"rotated"}
+    assert await refused() == "rotated"
     assert len(vault.asked) == 2
 
 

@@ -154,6 +154,7 @@ async def test_what_only_the_operator_can_mend_touches_no_session(
     assert "AADSTS" not in refused.text
     assert (await health_of(browser)) == {"state": "ok", "reason": None, "reconnect_url": None}
     await control.stop_refusing()
+    await control.advance(60)  # nobody's polling asks the provider at every call meanwhile
     assert (await browser.fetch(NOTEBOOKS)).status == 200
 
 

@@ -149,6 +149,46 @@ async def test_revoke_all_keeps_its_minute_and_is_called_again() -> None:
     assert await world.here.accounts.revoke_all() == (800 - ended, True)
 
 
+async def test_revoke_all_comes_to_its_end_where_listing_takes_longer_than_a_request(world: World) -> None:
+    """R-18: after an incident, of the largest vault too."""
+    for n in range(40):
+        await world.signed_in(work_account(f"p{n}"))
+
+    async def long_listing() -> None:
+        await asyncio.sleep(400)
+
+    world.store.during["listing"] = long_listing
+    answers = [await world.here.accounts.revoke_all() for _ in range(7)]
+    assert answers == [(0, False)] * 6 + [(40, True)]
+    assert (await world.memory.listing("main")).entries == []
+
+
+async def test_revoke_all_that_fails_says_so_and_begins_anew_at_the_next_call(world: World) -> None:
+    """R-18."""
+    await world.signed_in()
+    world.store.fail("listing", StoreUnavailable("HTTP 503"))
+    with pytest.raises(StoreUnavailable):
+        await world.here.accounts.revoke_all()
+    assert await world.here.accounts.revoke_all() == (1, True)
+
+
+async def test_a_session_that_can_not_be_renewed_now_is_in_no_others_way(world: World) -> None:
+    """R-18: and with none that can, the job hears of the outage, not of a person who must act."""
+    fresh = await world.signed_in(lives_s=1800)
+    old = await world.signed_in(lives_s=900)
+    home = old.record.account.home_account_id
+    world.store.fail("load", StoreUnavailable("x"))
+    with pytest.raises(StoreUnavailable):
+        await world.here.accounts.token(home, min_validity_s=120)
+    world.identity.always = ProviderUnavailable("HTTP 500")
+    await asyncio.sleep(1000)
+    dead = await world.signed_in(health=Health.REAUTH_REQUIRED, reason="grant_revoked")
+    assert (await world.here.accounts.token(home, min_validity_s=120)).ref == fresh.ref
+    await asyncio.sleep(1000)
+    with pytest.raises(ProviderUnavailable):
+        await world.here.accounts.token(dead.record.account.home_account_id, min_validity_s=120)
+
+
 async def test_an_account_is_as_healthy_as_its_healthiest_session(world: World) -> None:
     """R-18."""
     dead = await world.signed_in(health=Health.REAUTH_REQUIRED)

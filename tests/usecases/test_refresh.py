@@ -555,6 +555,7 @@ async def test_a_fault_of_our_own_set_up_touches_no_session(world: World, error:
     assert raised(await burst(world.here, session.ref), Misconfigured)
     assert len(world.identity.refreshes) == 1
     assert await world.stored(session) == session
+    await asyncio.sleep(1)
     await world.here.engine.usable(session.ref)
 
 
@@ -786,3 +787,17 @@ async def test_a_verdict_stands_although_the_vault_refuses_the_app(world: World)
     world.store.fail("annotate", Misconfigured(["Give the app its role."]))
     with pytest.raises(ReauthRequired):
         await world.here.engine.usable(session.ref)
+
+
+async def test_people_who_poll_do_not_ask_the_provider_on_and_on_with_a_wrong_secret(world: World) -> None:
+    """R-11: each hears the operator's finding, from memory; and it ends soon after the operator has acted."""
+    session = await world.signed_in(lives_s=0)
+    world.identity.always = Misconfigured(["The client secret has expired."])
+    for _ in range(60):
+        with pytest.raises(Misconfigured, match="expired"):
+            await world.here.engine.usable(session.ref)
+        await asyncio.sleep(1)
+    assert len(world.identity.refreshes) <= 7
+    world.identity.always = None
+    await asyncio.sleep(60)
+    assert await world.here.engine.usable(session.ref)
