@@ -170,12 +170,12 @@ class Sweep:
         summary.due += len(due)
         left, again = await self._each(vault, due, self._renew, deadline, summary)
         later = [e for e in plan.entries if e.marks.due_at > began and not self._is_due(e, began)]
-        ahead = [*left, *sorted((*again, *later), key=lambda e: e.marks.due_at)]
-        entries, until = [e for e in ahead if e.marks.due_at <= plan.until], plan.until
+        ahead = sorted((*again, *later), key=lambda e: e.marks.due_at)
+        entries, until = [*left, *(e for e in ahead if e.marks.due_at <= plan.until)], plan.until
         if len(entries) > _PLANNED_MOST:
             # The plan reaches no further than what it holds, so that the next listing comes early enough.
             entries = entries[:_PLANNED_MOST]
-            until = max(e.marks.due_at for e in entries)
+            until = min(until, entries[-1].marks.due_at)
         self._plans[vault] = _Plan(until=until, entries=entries)
         return len(due)
 
