@@ -100,9 +100,12 @@ class Engine:
 
     async def challenged(self, stored: Stored, claims: str | None) -> None:
         """OneNote takes no token of this person's until a sign-in has shown `claims` to the provider (R-13)."""
+        marks, reason = stored.record.marks, "claims_required"
+        if (marks.health, marks.reason, marks.claims) == (Health.REAUTH_REQUIRED, reason, claims):
+            return  # it is known: a page that goes on asking costs the vault nothing
         log.event("claims_challenge", session=stored.ref.name[:12])
         try:
-            await self._mark(stored, "claims_required", claims, None)
+            await self._mark(stored, reason, claims, None)
         except (SessionUnknown, SessionEnded):
             self._sessions.end(stored.ref)
 

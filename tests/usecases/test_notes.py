@@ -144,6 +144,18 @@ async def test_a_claims_challenge_asks_for_a_sign_in(world: World) -> None:
     assert marks.claims == '{"access_token":{}}'  # the next sign-in shows them to the provider
 
 
+async def test_a_challenge_that_is_known_costs_the_vault_nothing_more(world: World) -> None:
+    """R-10: a page that goes on asking must not use up what everybody shares. Another challenge is stored."""
+    session = await world.signed_in()
+    for claims, writes in (("eyJhY2Nlc3NfdG9rZW4iOnt9fQ==", 1), ("eyJpZF90b2tlbiI6e319", 2)):
+        challenge = f'Bearer error="insufficient_claims", claims="{claims}"'
+        world.notes.usual = graph_error(401, "InvalidAuthenticationToken", www_authenticate=challenge)
+        for _ in range(10):
+            with pytest.raises(ReauthRequired):
+                await world.here.notes.send(session.ref, FIVE)
+        assert world.store.calls["annotate"] == writes
+
+
 async def test_a_refused_token_of_the_token_flow_asks_for_a_sign_in(world: World) -> None:
     """R-05, R-10: there is nothing to renew it with."""
     session = await world.signed_in(flow=Flow.TOKEN)
