@@ -39,8 +39,9 @@ def test_the_parameters_compile_without_error_or_warning() -> None:
 
 
 def test_the_linter_wants_recent_api_versions() -> None:
+    """As a warning, which fails these tests: an error would keep people from deploying this release two years from now."""
     rules = json.loads((INFRA / "bicepconfig.json").read_text(encoding="utf-8"))["analyzers"]["core"]["rules"]
-    assert rules["use-recent-api-versions"] == {"level": "error"}
+    assert rules["use-recent-api-versions"] == {"level": "warning"}
     silenced = [
         line for file in SOURCES for line in file.read_text(encoding="utf-8").splitlines() if "#disable" in line
     ]
