@@ -9,7 +9,7 @@ import pytest
 
 from local.tls import LocalAuthority
 from tests.doubles.hurried_time import HurriedLoop
-from tests.faults.world import World
+from tests.faults.world import FEDERATION, World
 from tests.faults.world import world as make_world
 
 
@@ -28,4 +28,11 @@ def platforms_log(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.fixture
 async def world(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     async with make_world(authority, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+async def federated_world(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """The managed identity is the app's credential at the provider, too."""
+    async with make_world(authority, monkeypatch, more=FEDERATION) as made:
         yield made

@@ -7,7 +7,7 @@ import pytest
 from local.tls import LocalAuthority
 from tests.faults.matrix import BACK_OFF_S, Means, Step, Trouble, code_of, disturb, matrix, meaning
 from tests.faults.readers import lines, log_says, problem_says
-from tests.faults.world import FEDERATION, Instance, World
+from tests.faults.world import Instance, World
 from tests.faults.world import world as make_world
 
 BEFORE_USE = (
@@ -208,13 +208,6 @@ async def test_a_token_that_still_lives_goes_on_serving_when_its_renewal_fails(
 async def other_world(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     """Its provider is none of Microsoft's, so that each renewal is claimed first."""
     async with make_world(authority, monkeypatch, as_entra=False) as made:
-        yield made
-
-
-@pytest.fixture
-async def federated_world(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    """The managed identity is the app's credential at the provider, too."""
-    async with make_world(authority, monkeypatch, more=FEDERATION) as made:
         yield made
 
 

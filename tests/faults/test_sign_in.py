@@ -8,7 +8,7 @@ from local.tls import LocalAuthority
 from tests.faults.matrix import BACK_OFF_S, Means, Step, Trouble, code_of, disturb, matrix, meaning
 from tests.faults.readers import lines, log_says, page_says, secrets_stay_secret
 from tests.faults.test_sign_out import tokens_go
-from tests.faults.world import APP, FEDERATION, Instance, World
+from tests.faults.world import APP, Instance, World
 from tests.faults.world import world as make_world
 
 WISHED = f"{APP}/?page=2"
@@ -173,13 +173,6 @@ async def test_a_new_sign_in_counts_even_when_the_old_session_can_not_be_deleted
 @pytest.fixture
 async def token_world(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     async with make_world(authority, monkeypatch, more={"AUTH_ALLOW_TOKEN_FLOW": "true"}) as made:
-        yield made
-
-
-@pytest.fixture
-async def federated_world(authority: LocalAuthority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    """The managed identity is the app's credential at the provider, too."""
-    async with make_world(authority, monkeypatch, more=FEDERATION) as made:
         yield made
 
 
