@@ -5,7 +5,7 @@ Pure. Source: "OneNote API error codes" and the OneNote part of "Microsoft Graph
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared import scopes
@@ -32,6 +32,9 @@ _PROVISIONING = Explanation(
     retry_after_s=60,
 )
 _BUSY = Explanation(code="onenote_busy", detail="OneNote is busy. Try again in a moment.", retry_after_s=30)
+_UNCERTAIN = replace(
+    _BUSY, detail="OneNote took too long. It may have saved this all the same: look before it is sent again."
+)
 _TOO_MANY = Explanation(
     code="onenote_too_many_requests",
     detail="This app has asked OneNote too often for this person. It may go on in a moment.",
@@ -117,6 +120,8 @@ def explain(status: int, code: str | None, *, method: str, path: str, held: tupl
         return _TOO_MANY
     if status == 507:
         return _FULL
+    if status in (502, 504) and method != "GET":
+        return _UNCERTAIN
     return _BUSY if status in (502, 503, 504) else None
 
 

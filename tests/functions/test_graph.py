@@ -297,6 +297,20 @@ async def test_throttling_says_how_long_to_wait(given: str | None, sent: str) ->
     assert (got.status, got.headers["retry-after"]) == (429, sent)
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize("status", [502, 504])
+async def test_a_write_that_took_too_long_is_not_called_undone(bundle: Bundle, method: str, status: int) -> None:
+    """R-15: OneNote's gateway gives up while OneNote goes on; who only tries again has two pages."""
+    await bundle.signed_in()
+    bundle.world.notes.usual = graph_error(status, "UnknownError")
+    headers = {"origin": "https://notes.example"}
+    got = await bundle.call("graph_call", method, "graph/v1.0/me/onenote/pages", headers=headers)
+    assert (got.status, got.json["explanation"]["code"]) == (status, "onenote_busy")
+    assert "may have saved this" in got.json["explanation"]["detail"]
+    read = await bundle.call("graph_call", path="graph/v1.0/me/onenote/pages")
+    assert "Try again" in read.json["explanation"]["detail"]
+
+
 async def test_a_graph_that_does_not_answer_is_a_503(bundle: Bundle) -> None:
     """R-15."""
     await bundle.signed_in()
