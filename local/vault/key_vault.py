@@ -51,7 +51,7 @@ class KeyVault:
 
     `writes` counts the requests that make a secret version, `reads` all others; refused by a quota, neither.
     Attributes that may be set at any time: those of `access`, the quotas (None: no limit), `retry_after_s` (the Retry-After of a 429,
-    None: no such header, as far as is known the real service's way), and the delays of `secret_store`.
+    None: no such header, as far as is known the real service's way). `store` has delays of its own.
     """
 
     def __init__(self, *, url: str, accepts: Callable[[str], bool]) -> None:
@@ -85,30 +85,6 @@ class KeyVault:
         route.add_delete("/deletedsecrets/{name}", self._purge)
         route.add_post("/deletedsecrets/{name}/recover", self._recover)
         return app
-
-    @property
-    def delete_delay_s(self) -> float:
-        return self.store.delete_delay_s
-
-    @delete_delay_s.setter
-    def delete_delay_s(self, seconds: float) -> None:
-        self.store.delete_delay_s = seconds
-
-    @property
-    def purge_delay_s(self) -> float:
-        return self.store.purge_delay_s
-
-    @purge_delay_s.setter
-    def purge_delay_s(self, seconds: float) -> None:
-        self.store.purge_delay_s = seconds
-
-    @property
-    def recover_delay_s(self) -> float:
-        return self.store.recover_delay_s
-
-    @recover_delay_s.setter
-    def recover_delay_s(self, seconds: float) -> None:
-        self.store.recover_delay_s = seconds
 
     def names(self) -> list[str]:
         return [secret.name for secret in self.store.living]

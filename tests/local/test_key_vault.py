@@ -283,7 +283,7 @@ async def test_a_deletion_shows_late_and_the_name_is_busy_meanwhile(
 ) -> None:
     """As the real service's: gone at once, among the deleted only seconds later."""
     await client.set_secret("s-1", "value")
-    vault.delete_delay_s = 3600
+    vault.store.delete_delay_s = 3600
     assert (await raw("DELETE", "/secrets/s-1"))[0] == 200
     assert (await raw("GET", "/secrets/s-1"))[0] == 404
     assert (await raw("GET", "/deletedsecrets/s-1"))[0] == 404
@@ -292,7 +292,7 @@ async def test_a_deletion_shows_late_and_the_name_is_busy_meanwhile(
         status, body, _ = await raw(method, path, {"value": "x"})
         assert (status, body["error"]["innererror"]["code"]) == (409, "ObjectIsBeingDeleted")
     assert vault.deleted_names() == ["s-1"]
-    vault.delete_delay_s = 0
+    vault.store.delete_delay_s = 0
     assert (await raw("GET", "/deletedsecrets/s-1"))[0] == 200
     assert (await raw("DELETE", "/deletedsecrets/s-1"))[0] == 204
 
@@ -302,13 +302,13 @@ async def test_a_purged_name_stays_taken_for_a_while(
 ) -> None:
     await client.set_secret("s-1", "value")
     await client.delete_secret("s-1")
-    vault.purge_delay_s = 3600
+    vault.store.purge_delay_s = 3600
     assert (await raw("DELETE", "/deletedsecrets/s-1"))[0] == 204
     assert (await raw("GET", "/deletedsecrets/s-1"))[0] == 404
     status, body, _ = await raw("PUT", "/secrets/s-1", {"value": "x"})
     assert (status, body["error"]["innererror"]["code"]) == (409, "ObjectIsBeingDeleted")
     assert vault.values() == ["value"]
-    vault.purge_delay_s = 0
+    vault.store.purge_delay_s = 0
     assert vault.values() == []
     assert (await raw("PUT", "/secrets/s-1", {"value": "x"}))[0] == 200
 
@@ -318,12 +318,12 @@ async def test_a_recovered_name_refuses_a_new_version_for_a_while(
 ) -> None:
     await client.set_secret("s-1", "value")
     await client.delete_secret("s-1")
-    vault.recover_delay_s = 3600
+    vault.store.recover_delay_s = 3600
     assert (await raw("POST", "/deletedsecrets/s-1/recover"))[0] == 200
     assert (await client.get_secret("s-1")).value == "value"
     status, body, _ = await raw("PUT", "/secrets/s-1", {"value": "x"})
     assert (status, body["error"]["innererror"]["code"]) == (409, "ObjectIsBeingRecovered")
-    vault.recover_delay_s = 0
+    vault.store.recover_delay_s = 0
     assert (await raw("PUT", "/secrets/s-1", {"value": "x"}))[0] == 200
 
 
