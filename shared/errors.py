@@ -76,9 +76,11 @@ class Misconfigured(BundleError):
 
     code = "misconfigured"
 
-    def __init__(self, findings: Sequence[str]) -> None:
+    def __init__(self, findings: Sequence[str], *, everywhere: bool = True) -> None:
+        """`everywhere` unless it may be one tenant's or one vault's trouble alone."""
         super().__init__("; ".join(findings))
         self.findings = tuple(findings)
+        self.everywhere = everywhere
 
 
 # Nobody: wait and retry ------------------------------------------------------------------------------------

@@ -127,6 +127,19 @@ _OPERATOR: dict[int, str] = {
     90023: "request_malformed",
     90100: "request_malformed",
 }
+OF_THE_APP = frozenset(
+    {
+        "client_secret_wrong",
+        "client_secret_expired",
+        "client_credential_missing",
+        "client_credential_refused",
+        "client_assertion_refused",
+        "federated_credential_missing",
+        "federated_credential_refused",
+    }
+)
+"""Reasons that are about the app in every tenant. The others may be one tenant's alone, which has removed the app."""
+
 _LATER = frozenset({50196, 90033, 90006, 90012, 90024, 90055, 50033, 50087, 90090, 70012, 50088, 90020})
 _LOOP = 50196
 _LOOP_WAIT_S = 300.0

@@ -23,7 +23,7 @@ from shared.errors import Misconfigured, ProviderUnavailable
 from shared.model import ProviderRefusal
 from shared.ports import Clock, ProviderRefused
 from shared.settings import Settings
-from shared.verdicts import MENDS, Who, judge
+from shared.verdicts import MENDS, OF_THE_APP, Who, judge
 
 _APPS_KEPT = 500
 _FORM_FOR = timedelta(minutes=1)
@@ -111,7 +111,7 @@ class TokenEndpoint:
             correlation_id=refusal.correlation_id,
             mend=MENDS[reason],
         )
-        raise Misconfigured([MENDS[reason]]) from ProviderRefused(refusal)
+        raise Misconfigured([MENDS[reason]], everywhere=reason in OF_THE_APP) from ProviderRefused(refusal)
 
     async def _app(self, authority: str) -> tuple[Any, MsalCredential]:
         """msal's application, and the credential that it shows."""

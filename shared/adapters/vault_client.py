@@ -107,7 +107,7 @@ def _translate(error: HttpResponseError, doing: str, mend: str) -> Exception:
     if status in (401, 403):
         vault, why = _where_and_why(error)
         log.error("vault_refused_the_app", vault=vault, doing=doing, status=status, why=why, mend=mend)
-        return Misconfigured([mend])
+        return Misconfigured([mend], everywhere=False)
     wait_s = retry_after_s(getattr(error.response, "headers", {}))
     return StoreUnavailable(f"{doing}: HTTP {status}", retry_after_s=wait_s)
 

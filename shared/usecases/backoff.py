@@ -22,7 +22,7 @@ _KEPT = 10_000
 class _Wait:
     until: datetime
     whole_s: float
-    findings: tuple[str, ...] | None
+    error: Misconfigured | None
 
 
 class Backoff:
@@ -39,7 +39,7 @@ class Backoff:
 
     def misconfigured(self, ref: SessionRef, error: Misconfigured) -> Misconfigured:
         """The same where the app is refused: people who poll must not ask the provider on and on with a wrong secret."""
-        self._hold(ref, 0.0, error.findings)
+        self._hold(ref, 0.0, error)
         return error
 
     def check(self, ref: SessionRef) -> None:
@@ -50,18 +50,18 @@ class Backoff:
         left_s = (wait.until - self._clock.now()).total_seconds()
         if not 0 < left_s <= wait.whole_s:  # a clock set back must not make the wait longer
             return
-        if wait.findings:
-            raise Misconfigured(wait.findings)
+        if wait.error:
+            raise Misconfigured(wait.error.findings, everywhere=wait.error.everywhere)
         raise ProviderUnavailable("backing off", retry_after_s=left_s)
 
     def forget(self, ref: SessionRef) -> None:
         self._waits.pop(ref, None)
 
-    def _hold(self, ref: SessionRef, asked_s: float, findings: tuple[str, ...] | None) -> float:
+    def _hold(self, ref: SessionRef, asked_s: float, error: Misconfigured | None) -> float:
         last = self._waits.get(ref)
         wait_s = max(asked_s, min(max(last.whole_s * 2 if last else 0.0, _FIRST_S), _MOST_S))
         if len(self._waits) >= _KEPT:
             self._waits.pop(next(iter(self._waits)))
         until = self._clock.now() + timedelta(seconds=wait_s)
-        self._waits[ref] = _Wait(until=until, whole_s=wait_s, findings=findings)
+        self._waits[ref] = _Wait(until=until, whole_s=wait_s, error=error)
         return wait_s

@@ -29,7 +29,7 @@ from shared.usecases.backoff import Backoff
 from shared.usecases.claims import Claims
 from shared.usecases.sessions import Sessions
 from shared.usecases.unsaved import Unsaved
-from shared.verdicts import MENDS, Verdict, Who, judge
+from shared.verdicts import MENDS, OF_THE_APP, Verdict, Who, judge
 
 MARGIN_S = 120
 """An access token with less life than this is renewed before use, unless the caller asks for more."""
@@ -199,7 +199,8 @@ class Engine:
                 if not verdict.grant:
                     await self._unclaim(stored)
                 if verdict.who is Who.OPERATOR:
-                    misconfigured = Misconfigured([MENDS[verdict.reason]])
+                    everywhere = verdict.reason in OF_THE_APP
+                    misconfigured = Misconfigured([MENDS[verdict.reason]], everywhere=everywhere)
                     raise self._backoff.misconfigured(ref, misconfigured) from refused
                 if not verdict.grant:
                     error = ProviderUnavailable(verdict.reason, retry_after_s=verdict.wait_s)

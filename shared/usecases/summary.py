@@ -24,6 +24,8 @@ class Summary:
     left_for_next_run: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     causes: list[str] = field(default_factory=list)
+    refused: int = 0
+    """Of the failures, those that everybody would meet: the app itself is refused. Not in the line."""
 
     def add_failure(self, code: str, cause: str) -> None:
         """Count it; `causes` tells the operator where to look, in a few words."""

@@ -226,7 +226,7 @@ class Sweep:
 
     async def _renew(self, entry: Entry, summary: Summary) -> Entry | None:
         """The session with the marks that it has now; None where the timer has nothing more to do with it."""
-        if summary.failed[Misconfigured.code] >= _REFUSED_MOST and not summary.renewed:
+        if summary.refused >= _REFUSED_MOST and not summary.renewed:
             # It is the app that is refused: asking for everybody else would change nothing.
             summary.left_for_next_run += 1
             return entry
@@ -239,6 +239,7 @@ class Sweep:
             return None
         except (StoreUnavailable, Misconfigured) as error:
             summary.add_failure(error.code, str(error))
+            summary.refused += isinstance(error, Misconfigured) and error.everywhere
             return entry
         except Unavailable as error:
             summary.add_failure(error.code, str(error))

@@ -1,5 +1,6 @@
 """What of the store shows only in Key Vault itself: indexes as secrets, their limits, their quotas (R-10, R-12)."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -155,3 +156,15 @@ async def test_looking_for_an_unknown_sid_costs_one_read_a_vault(subject: VaultS
     before = {label: vault.reads for label, vault in subject.vaults.items()}
     await subject.store.by_sid(digest("no such sid"))
     assert {label: vault.reads - before[label] for label, vault in subject.vaults.items()} == {NORTH: 1, SOUTH: 1}
+
+
+async def test_a_great_many_repairs_leave_sign_ins_their_part_of_the_writes(subject: VaultSubject) -> None:
+    """R-11: ten a second, when very many sessions end at once."""
+    for n in range(13):
+        await subject.store.create(new_ref(NORTH), record(subject.now(), account=work_account(f"p{n}", sid=None)))
+    subject.advance(timedelta(minutes=2))
+    listing = await subject.store.listing(NORTH)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert await subject.store.repair_indexes(NORTH, listing, subject.now(), listing.entries) == 13
+    assert loop.time() - began >= 1

@@ -120,6 +120,21 @@ class TestKeyVaultKeyRing(KeyRingContract):
         subject.advance(2 * MINUTE)
         assert await ring.by_id("f" * 32) is None
 
+    async def test_an_instance_that_starts_under_a_flood_of_forged_ids_knows_the_key_that_signs(
+        self, subject: VaultRingSubject
+    ) -> None:
+        """R-16: who is rightly signed in gets in; the flood still costs no more than its reads a minute."""
+        key = await subject.ring().newest()
+        ring = subject.ring()
+        for n in range(60):
+            await ring.by_id(f"{n:032x}")
+        assert await ring.by_id(key.id) == key
+        reads = key_reads(subject)
+        for n in range(60, 80):
+            with pytest.raises(StoreUnavailable):
+                await ring.by_id(f"{n:032x}")
+        assert key_reads(subject) == reads
+
     async def test_readers_of_one_unknown_key_share_a_read(self, subject: VaultRingSubject) -> None:
         key = await subject.ring().newest()
         ring, reads = subject.ring(), key_reads(subject)

@@ -22,7 +22,9 @@ from shared.errors import (
     StoreUnavailable,
 )
 from shared.model import Flow, Health, SessionRef, Stored
+from shared.usecases.claims import Claims
 from tests.doubles.identity import personal_account, refused, work_account
+from tests.doubles.virtual_time import LoopClock
 from tests.doubles.watched_store import WatchedStore
 from tests.usecases.world import CACHE_S, Instance, World
 
@@ -801,3 +803,18 @@ async def test_people_who_poll_do_not_ask_the_provider_on_and_on_with_a_wrong_se
     world.identity.always = None
     await asyncio.sleep(60)
     assert await world.here.engine.usable(session.ref)
+
+
+async def test_a_claim_counts_although_its_instances_clock_is_ahead() -> None:
+    """R-11: at a provider that revokes on reuse, some seconds of skew must not make two renew at once."""
+    world = World(strict=True)
+    session = await world.signed_in(lives_s=0)
+    ahead = LoopClock()
+    ahead.jump(timedelta(seconds=20))
+    claimed, mine = await Claims(world.store, ahead).take(session)
+    assert mine
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(60):
+            await Claims(world.store, world.clock).take(claimed)
+    _, mine = await Claims(world.store, world.clock).take(claimed)
+    assert not mine

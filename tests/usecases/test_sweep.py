@@ -173,6 +173,18 @@ async def test_one_organizations_trouble_is_not_everybodys(world: World) -> None
     assert (summary.renewed, summary.failed["misconfigured"]) == (70, 30)
 
 
+@pytest.mark.parametrize("error", [refused("unauthorized_client", 700016), StoreUnavailable("x"), None])
+async def test_trouble_of_the_most_urgent_keeps_nobody_else_waiting(world: World, error: Exception | None) -> None:
+    """R-13: fifty sessions of a tenant that has removed the app, or of a vault without its role, come first in every run."""
+    sessions = await due_sessions(world, 60)
+    if error:
+        world.identity.next_refreshes = [error] * 50
+    else:
+        world.store.fail("load", Misconfigured(["Give the app its role."], everywhere=False), times=50)
+    assert (await world.here.sweep.run()).renewed == 10
+    assert all([await renewed(world, s) for s in sessions[50:]])
+
+
 async def test_one_sessions_fault_costs_the_others_nothing(world: World) -> None:
     """R-11: also one that nobody thought of."""
     await due_sessions(world, 10)
