@@ -59,6 +59,11 @@ class Batch:
         )
         return replace(self, inner=left) if left else None
 
+    def unanswered(self) -> list[dict[str, Any]]:
+        """What stands for answers that were lost: its calls may have been done."""
+        error = {"error": {"code": "graph_timeout", "message": "Microsoft Graph gave no whole answer in time."}}
+        return [{"id": one.id, "status": 504, "headers": {}, "body": error} for one in self.inner]
+
 
 def read_batch(version: str, body: bytes, headers: Collection[str]) -> Batch:
     """`headers` are the names that a call may have, in lower case; others are left out, as from a single call.

@@ -117,6 +117,8 @@ class NotesCalls:
         try:
             renewed = await self._engine.renew(stored)
             second = await self._notes.send(again.call(headers), renewed.record.grant.access_token)
+        except NotesTimedOut:
+            return stored, joined(first, again.unanswered())  # "refused" is not true of them any more
         except BundleError:
             return stored, answer  # some of it was done, and its answers must not be lost
         answers = answers_of(second) or []

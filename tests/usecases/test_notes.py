@@ -374,6 +374,15 @@ async def test_what_a_batch_has_done_is_told_even_if_the_rest_fails(world: World
     assert (await world.here.notes.send_batch(session.ref, batch_of("a", "b")))[1] == partly
 
 
+async def test_what_was_sent_again_and_got_no_answer_is_not_called_refused(world: World) -> None:
+    """R-10: it may have been done; who is told that it was refused sends it once more."""
+    session = await world.signed_in()
+    world.notes.answers = [answers(a=201, b=REFUSED), NotesTimedOut("reset")]
+    _, got = await world.here.notes.send_batch(session.ref, batch_of("a", "b"))
+    a, b = json.loads(got.body)["responses"]
+    assert (a["status"], b["status"], b["body"]["error"]["code"]) == (201, 504, "graph_timeout")
+
+
 async def test_a_challenge_inside_a_batch_marks_the_session_and_hands_the_rest_on(world: World) -> None:
     """R-10, R-13."""
     session = await world.signed_in()
