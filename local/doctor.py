@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -66,17 +67,17 @@ async def report(environ: Mapping[str, str], show: Callable[[str], object]) -> i
     return int(is_broken(findings))
 
 
-async def settings_of_stack(port: int) -> dict[str, str]:
-    """Raises NoStack."""
+async def ask_stack(port: int, what: str) -> dict[str, Any]:
+    """An answer of its control API. Raises NoStack."""
     limit = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(timeout=limit, headers={"x-local-control": "1"}) as http:
         for scheme in ("http", "https"):
             try:
                 # Its certificate is a throw-away one, and the address is this machine's own.
-                async with http.get(f"{scheme}://localhost:{port}/_local/settings", ssl=False) as answer:
+                async with http.get(f"{scheme}://localhost:{port}/_local/{what}", ssl=False) as answer:
                     if answer.status == 200:
-                        settings: dict[str, str] = await answer.json()
-                        return settings
+                        told: dict[str, Any] = await answer.json()
+                        return told
             except (aiohttp.ClientError, TimeoutError, ValueError):
                 continue
     raise NoStack(
@@ -87,8 +88,11 @@ async def settings_of_stack(port: int) -> dict[str, str]:
 async def _run(port: int | None) -> int:
     if port is None:
         return await report({**read_local_settings(PROJECT), **os.environ}, print)
-    settings = await settings_of_stack(port)
-    return await report(settings, print)
+    code = await report(await ask_stack(port, "settings"), print)
+    moved_s = (await ask_stack(port, "state"))["clock_offset_s"]
+    if moved_s:
+        print(f"The stack's clock was moved by {moved_s:.0f} s: what is said of clocks and the timer comes of that.")
+    return code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -28,9 +29,10 @@ CONTEXT = (
     *("--location", "westeurope"),
 )
 NO_COMPILER = (
-    "no Bicep compiler on the PATH",
-    "az bicep install, then add ~/.azure/bin to the PATH; azd keeps one in ~/.azd/bin",
+    "no Bicep compiler on the PATH, in ~/.azure/bin or in ~/.azd/bin",
+    "az bicep install, or take it from https://github.com/Azure/bicep/releases",
 )
+_KEPT_IN = (".azure/bin", ".azd/bin")  # where az and azd put theirs, on no PATH
 
 # What a type is called, and what it is for.
 PURPOSES = {
@@ -105,7 +107,8 @@ class Resource:
 
 def snapshot(parameters: Path, folder: Path) -> dict[str, Any]:
     """A parameters file evaluated in `folder`, a copy of `infra/` that may be written to. Raises NotEvaluated."""
-    compiler = shutil.which("bicep")
+    folders = (os.environ.get("PATH", ""), *(str(Path.home() / folder) for folder in _KEPT_IN))
+    compiler = shutil.which("bicep", path=os.pathsep.join(folders))
     if not compiler:
         raise NotEvaluated(*NO_COMPILER)
     file = folder / parameters.relative_to(INFRA)

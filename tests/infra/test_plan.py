@@ -54,13 +54,29 @@ def test_the_command_prints_the_list_as_the_compiler_evaluates_it_now() -> None:
 def test_without_a_compiler_it_says_how_to_get_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bad input: nothing on the PATH."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    """Bad input: nothing on the PATH, nor where az and azd keep theirs."""
+    for name in ("PATH", "HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
     assert plan.main([]) == 1
     assert capsys.readouterr().err == (
-        "dev.py: no Bicep compiler on the PATH\n"
-        "  mend: az bicep install, then add ~/.azure/bin to the PATH; azd keeps one in ~/.azd/bin\n"
+        "dev.py: no Bicep compiler on the PATH, in ~/.azure/bin or in ~/.azd/bin\n"
+        "  mend: az bicep install, or take it from https://github.com/Azure/bicep/releases\n"
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
+def test_the_compiler_is_found_where_az_puts_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`az bicep install` adds nothing to the PATH."""
+    stand_in = tmp_path / ".azure" / "bin" / "bicep"
+    stand_in.parent.mkdir(parents=True)
+    stand_in.write_text("#!/bin/sh\necho the one of az; exit 1\n", encoding="utf-8")
+    stand_in.chmod(0o755)
+    for name in ("PATH", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert plan.main([]) == 1
+    assert "the one of az" in capsys.readouterr().err
 
 
 def test_a_variant_that_there_is_not_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:

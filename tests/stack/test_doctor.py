@@ -244,6 +244,13 @@ async def test_a_clock_that_is_off_is_named_with_its_limit(control: ControlClien
     assert all("s behind that of localhost:" in line and "300 s" in line for line in said.of("broken").values())
 
 
+async def test_a_clock_that_the_demo_page_moved_is_explained(stack: StackProcess, control: ControlClient) -> None:
+    """The command runs on this machine's clock: it would call its own stack's wrong without a word."""
+    await control.advance(86_400)
+    said = await command(await control.settings(), "--local", stack.url.rpartition(":")[2])
+    assert said.lines[-1].startswith("The stack's clock was moved by 86400 s:"), said
+
+
 async def test_a_public_address_that_leads_elsewhere_is_not_taken_for_ours(
     control: ControlClient, doctor: Doctor
 ) -> None:
