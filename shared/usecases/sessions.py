@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from shared import schedule
 from shared.errors import BundleError, NotSignedIn, ReauthRequired, SessionUnknown
-from shared.model import Marks, SessionRef, Stored, whole_second
+from shared.model import Flow, Health, Marks, SessionRef, Stored, whole_second
 from shared.ports import Clock, SessionStore
 from shared.schedule import Policy
 
@@ -61,8 +61,9 @@ class Sessions:
 
     def put(self, stored: Stored) -> None:
         """Remember what was just read or written."""
-        if stored.ref in self._ended:
-            return
+        known = self._known.get(stored.ref)
+        if stored.ref in self._ended or (known and known[1].record.refreshed_at > stored.record.refreshed_at):
+            return  # over, or renewed since the caller got it
         self._known[stored.ref] = (self._clock.now(), stored)
         self._known.move_to_end(stored.ref)
         while len(self._known) > _MOST:
@@ -84,6 +85,12 @@ class Sessions:
         if abs(now - stored.record.marks.seen_at) < schedule.SEEN_STEP:
             return
         marks = replace(stored.record.marks, seen_at=whole_second(now))
+        if marks.flow is Flow.CODE and marks.health is Health.OK:
+            # Who comes back after days is in use from now on: the timer must not think of the session once a day only.
+            wanted = schedule.due_at(
+                stored.record.grant, seen_at=now, now=now, name=stored.ref.name, policy=self._policy
+            )
+            marks = replace(marks, due_at=min(marks.due_at, wanted))
         self.put(replace(stored, record=replace(stored.record, marks=marks)))
         task = asyncio.create_task(self._write_seen(stored.ref, stored.version, marks))
         self._background.add(task)

@@ -185,3 +185,18 @@ async def test_use_that_the_vault_refuses_to_note_is_no_unheard_of_failure(world
     (task,) = world.here.sessions._background
     await asyncio.wait({task})
     assert task.exception() is None
+
+
+async def test_noting_use_does_not_put_an_older_record_over_a_renewal(world: World) -> None:
+    """R-11: what a slow request came with may have been renewed since, and the vault may not have that yet."""
+    session = await world.signed_in(lives_s=0, seen_ago=timedelta(hours=3))
+    before = await world.here.sessions.get(session.ref)
+    world.store.fail("replace", StoreUnavailable("HTTP 503"), times=3)
+    renewed = await world.here.engine.usable(session.ref)
+    world.here.sessions.seen(before)
+    assert (await world.here.sessions.get(session.ref)).record.grant == renewed.record.grant
+    await world.here.engine.challenged(before, None)
+    assert (await world.here.engine.usable(session.ref)).record.grant == renewed.record.grant
+    assert len(world.identity.refreshes) == 1
+    await world.here.engine.settle()
+    assert (await world.stored(session)).record.grant == renewed.record.grant

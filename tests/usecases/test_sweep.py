@@ -64,6 +64,21 @@ async def test_a_session_in_use_always_finds_a_valid_token(world: World) -> None
     assert 24 <= len(world.identity.refreshes) <= 40
 
 
+async def test_who_comes_back_after_days_waits_for_the_provider_once(world: World) -> None:
+    """R-11: from then on the session is in use, and the timer is ahead of it."""
+    session = await world.signed_in(lives_s=-1, seen_ago=timedelta(days=2))
+    here = world.instance()
+    here.sessions.seen(await here.engine.usable(session.ref))
+    for minute in range(0, 180, 5):
+        if minute % 20 == 15:
+            asked = len(world.identity.refreshes)
+            here.sessions.seen(await here.engine.usable(session.ref))
+            assert len(world.identity.refreshes) == asked
+        await world.here.sweep.run()
+        await asyncio.sleep(300)
+    assert len(world.identity.refreshes) <= 6
+
+
 async def test_an_idle_session_costs_about_one_renewal_a_day_until_it_ends(world: World) -> None:
     """R-11, R-18: the grant lives while nobody is there, and not for ever."""
     session = await world.signed_in()
