@@ -1,6 +1,7 @@
 """Owns the command line of the demo."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,5 +21,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        sys.exit(130)
+        sys.stdout.flush()
+        print("\nstopped", file=sys.stderr, flush=True)
+        # At once: an event loop that was interrupted while it began would complain on the way out.
+        os._exit(130)
