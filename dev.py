@@ -600,7 +600,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     # What follows `test` is pytest's, options too: `--` keeps argparse off it.
     if argv[:1] == ["test"] and argv[1:2] not in (["--help"], ["-h"], ["--"]):
         argv = ["test", "--", *argv[1:]]
-    return make_parser().parse_args(argv)
+    parser = make_parser()
+    if not argv:  # whoever does not know the commands sees them
+        parser.print_help(sys.stderr)
+        sys.exit(2)
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -250,7 +250,7 @@ def test_help_names_every_command_with_examples(copy: "Copy") -> None:
     ("arguments", "words"),
     [
         (["begin"], "invalid choice: 'begin'"),
-        ([], "COMMAND"),
+        ([], "run the embedded stack with its demo page"),
         (["start", "--port", "70710"], "'70710' is not a port, a number from 1 to 65535"),
         (["serve"], "--port"),
     ],

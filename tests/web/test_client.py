@@ -585,7 +585,6 @@ async def test_the_example_of_a_plain_page_works(
         await choose(tab, PERSONAL_USER)
         await refuse(tab)
         await expect(tab.get_by_role("status")).to_contain_text("access")
-        await tab.reload()
         await tab.get_by_role("link", name="Go on").click()
         await allow(tab)
         await expect(tab.get_by_role("status")).to_have_text("5 notebooks")
