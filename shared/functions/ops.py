@@ -161,8 +161,14 @@ def _account(call: Call, sessions: tuple[Stored, ...]) -> dict[str, Any]:
         "kind": account.kind.value,
         "username": account.username,
         "health": best_health(sessions).value,
-        "sessions": [{**times(stored), "health": health(call, stored)} for stored in sessions],
+        "sessions": [_session(call, stored) for stored in sessions],
     }
+
+
+def _session(call: Call, stored: Stored) -> dict[str, Any]:
+    """With the name that the log has for it, so that a line there leads to a person."""
+    named = {"session": stored.ref.name[:12], "vault": stored.ref.vault}
+    return {**named, **times(stored), "health": health(call, stored)}
 
 
 def _home_account_id(call: Call) -> str:

@@ -547,6 +547,8 @@ async def test_accounts_are_listed_with_health_and_times_and_no_token(bundle: Bu
     assert account["home_account_id"] == session.record.account.home_account_id
     assert account["health"] == "ok"
     assert set(account["sessions"][0]) >= {"created_at", "last_seen_at", "refreshed_at", "health"}
+    assert account["sessions"][0]["session"] == session.ref.name[:12], "as in the log: a line there leads to a person"
+    assert account["sessions"][0]["vault"] == session.ref.vault
     assert not TOKEN_LIKE.search(answer.body)
 
 
