@@ -5,6 +5,7 @@ those takes longer than all the rest of a call. Shapes: "Azure Key Vault REST AP
 DeletedSecretItem). Every call raises what `sdk_errors` says.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from shared.adapters.vault_client import sdk_errors
 from shared.errors import BadRequest, StoreUnavailable
 
 _LIVING, _DELETED = "/secrets", "/deletedsecrets"
+_PAGE_AGAIN_S = (1.0, 5.0, 20.0)
+_PAGE_WAIT_MOST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +83,27 @@ class VaultSecrets:
         """A listing page by page, each within its own time limit: many pages take longer than one call may."""
         link: str | None = None
         while True:
-            before = link
-            try:
-                page, link = await self.page(link, doing, collection=collection)
-            except BadRequest as error:
-                raise StoreUnavailable(f"{doing}: the next page is not the vault's") from error
-            if link is not None and link == before:
+            page, following = await self._patient_page(link, doing, collection)
+            if following is not None and following == link:
                 raise StoreUnavailable(f"{doing}: the pages have no end")
             yield page
-            if link is None:
+            if following is None:
                 return
+            link = following
+
+    async def _patient_page(self, link: str | None, doing: str, collection: str) -> tuple[list[Secret], str | None]:
+        """A page that a busy vault refuses is asked for again: thousands of others would have been read for nothing."""
+        waits_s = iter(_PAGE_AGAIN_S if link else ())
+        while True:
+            try:
+                return await self.page(link, doing, collection=collection)
+            except BadRequest as error:
+                raise StoreUnavailable(f"{doing}: the next page is not the vault's") from error
+            except StoreUnavailable as error:
+                wait_s = next(waits_s, None)
+                if wait_s is None:
+                    raise
+                await asyncio.sleep(max(wait_s, min(error.retry_after_s or 0.0, _PAGE_WAIT_MOST_S)))
 
     def deleted_pages(self, doing: str) -> AsyncGenerator[list[Secret]]:
         return self.pages(doing, collection=_DELETED)

@@ -35,7 +35,7 @@ PURGE_AFTER = timedelta(seconds=60)
 """A renewal under way ends its writes within 30 s, so nothing comes back after this (R-12)."""
 
 _AT_ONCE = 16
-_SETTLE_S = 20.0
+_SETTLE_S, _SETTLE_UNTIL_S = 20.0, 45.0
 _LIST_FOR_S = 120.0
 _HOUSEKEEPING_S = 25.0
 """After the time box: with what is under way by then, the run still ends within the function's time limit."""
@@ -101,7 +101,8 @@ class Sweep:
             each = (self._try(summary, self._vault(vault, began, deadline, summary)) for vault in self._store.vaults)
             await asyncio.gather(*each)
             await self._try(summary, self._rotate(began))
-            await self._engine.settle(within_s=_SETTLE_S)
+            left_s = deadline + _SETTLE_UNTIL_S - asyncio.get_running_loop().time()
+            await self._engine.settle(within_s=min(_SETTLE_S, left_s))
             duration_s = (self._clock.now() - began).total_seconds()
             summary.report(duration_s=duration_s, past_due=past_due)
         return summary

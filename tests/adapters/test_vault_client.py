@@ -22,7 +22,7 @@ from local.faults import Fault
 from local.managed_identity import ManagedIdentity
 from local.tls import LocalAuthority
 from local.vault.key_vault import KeyVault
-from shared.adapters import vault_client
+from shared.adapters import vault_client, vault_secrets
 from shared.adapters.key_vault import KeyVaultStore
 from shared.adapters.vault_client import sdk_errors
 from shared.adapters.vault_secrets import same_origin
@@ -310,6 +310,29 @@ async def test_a_long_listing_may_take_longer_than_one_call(world: World, monkey
     entries, purged = await asyncio.gather(listed(world.store), world.store.purge(NORTH, datetime.now(UTC)))
     assert len(entries) == 80
     assert purged == 78
+
+
+async def test_a_listing_goes_on_after_a_page_that_a_busy_vault_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-11: what was read of a large vault is not read for nothing."""
+    monkeypatch.setattr(vault_secrets, "_PAGE_AGAIN_S", (0.0, 0.0, 0.0))
+    await asyncio.gather(*(world.store.create(new_ref(NORTH), record(START)) for _ in range(60)))
+    # Three tries each time.
+    world.vault.faults.add(Fault(method="GET", path="^/secrets[?].*skiptoken", action="status", status=503, times=9))
+    assert len(await listed(world.store)) == 60
+    world.vault.faults.add(Fault(method="GET", path="^/secrets[?].*skiptoken", action="status", status=503, times=12))
+    with pytest.raises(StoreUnavailable):
+        await listed(world.store)
+
+
+async def test_a_next_link_that_leads_to_its_own_page_ends_the_listing(world: World) -> None:
+    """R-11: else it would go on behind the timer for ever."""
+    link = f"{world.client.vault_url}/secrets?api-version=7.6&$skiptoken=A"
+    body = json.dumps({"value": [], "nextLink": link})
+    world.vault.faults.add(Fault(method="GET", path="^/secrets[?]", action="status", status=200, body=body, times=None))
+    with pytest.raises(StoreUnavailable, match="no end"):
+        await listed(world.store)
 
 
 async def test_an_identity_without_the_role_is_the_operators_to_mend(

@@ -49,7 +49,9 @@ class Sweeper:
         if kill == "moment":
             await asyncio.sleep(self._rng.uniform(0, RANDOM_MOMENT_S))
             self._kill()
-        return int(await self._line("ended"))
+        code = int(await self._line("ended"))
+        self._calls_left = -1  # a run that ended before that call: what comes next is no sweep's
+        return code
 
     async def _line(self, begins: str) -> str:
         assert self._process.stdout
