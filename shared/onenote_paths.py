@@ -11,7 +11,7 @@ from shared.errors import BadRequest
 
 # No colon: `sites/{host}:/…` would be a site's own path, not its OneNote.
 _ID = r"(?:[^/?#\\:%]|%(?!3a)[0-9a-f]{2})+"
-_KEY = r"\('(?:[^/?#\\:%']|%(?!3a)[0-9a-f]{2})+'\)"
+_KEY = r"\('(?:''|[^/?#\\:%']|%(?!3a)[0-9a-f]{2})+'\)"
 _OWNER = (
     rf"me|(?:users|groups|sites)(?:/{_ID}|{_KEY})"
     rf"|sites/{_ID}:/{_ID}(?:/{_ID})*:"

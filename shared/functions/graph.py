@@ -73,4 +73,5 @@ def _unfit(call: Call, body: bytes, *, batch: bool) -> Problem | None:
 
 
 def blueprint(parts_now: PartsNow) -> func.Blueprint:
-    return blueprint_of(parts_now, (Route(name="graph_call", path="graph/{*path}", methods=METHODS, handler=graph),))
+    route = Route(name="graph_call", path="graph/{*path}", methods=METHODS, handler=graph, raw_query=True)
+    return blueprint_of(parts_now, (route,))

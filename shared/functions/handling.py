@@ -13,7 +13,7 @@ from shared.attempts import allowed_kinds
 from shared.challenges import to_link
 from shared.errors import Forbidden, Misconfigured, NotSignedIn, ReauthRequired
 from shared.functions.cookies import SESSION, Cookies, SessionCookie
-from shared.functions.http import Answer, Fields, cookies_of, query_of, redirect, wants_page
+from shared.functions.http import NO_FIELDS, Answer, Fields, cookies_of, query_of, redirect, wants_page
 from shared.functions.problems import Problem, problem_answer, problem_of
 from shared.functions.texts import text_for
 from shared.model import Account, AccountKind
@@ -98,6 +98,7 @@ class Route:
     """One function: `name` as the platform shows it, `path` below the prefix, `methods` without OPTIONS.
 
     `pages`: a person's browser navigates here, so its errors end on the error page. `keyed`: for the operator.
+    `raw_query`: the query is somebody else's to read, so it is neither parsed nor bounded here.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Route:
     handler: Handler
     pages: bool = False
     keyed: bool = False
+    raw_query: bool = False
 
     @property
     def allow(self) -> str:
@@ -146,7 +148,7 @@ async def _answer(req: func.HttpRequest, parts: Parts, cookies: Cookies, route: 
         return Answer(204, headers={"Allow": route.allow})
     call: Call | None = None
     try:
-        call = Call(req, parts, cookies, cookies_of(req), query_of(req))
+        call = Call(req, parts, cookies, cookies_of(req), NO_FIELDS if route.raw_query else query_of(req))
         return await route.handler(call)
     except Exception as error:
         problem = problem_of(error)

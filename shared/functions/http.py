@@ -51,14 +51,14 @@ class Fields:
         return bool(self.pairs)
 
 
-_NO_FIELDS = Fields(())
+NO_FIELDS = Fields(())
 
 
 def query_of(req: func.HttpRequest) -> Fields:
     """Raises BadRequest `query_too_long`, `invalid_request`."""
     raw = req.url.partition("?")[2]
     if not raw:
-        return _NO_FIELDS
+        return NO_FIELDS
     raw = raw.partition("#")[0]
     if len(raw) > QUERY_MOST:
         raise BadRequest("query_too_long", f"The query is longer than {QUERY_MOST} characters.")
@@ -71,7 +71,7 @@ def form_of(req: func.HttpRequest) -> Fields:
     if len(body) > FORM_MOST:
         raise BadRequest("form_too_long", "The form is too large.")
     if not req.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
-        return _NO_FIELDS
+        return NO_FIELDS
     try:
         return _parse(body.decode("ascii"))
     except UnicodeDecodeError:
@@ -80,7 +80,7 @@ def form_of(req: func.HttpRequest) -> Fields:
 
 def _parse(raw: str) -> Fields:
     if not raw:
-        return _NO_FIELDS
+        return NO_FIELDS
     try:
         return Fields(tuple(parse_qsl(raw, keep_blank_values=True, max_num_fields=100)))
     except ValueError:

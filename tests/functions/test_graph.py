@@ -45,7 +45,10 @@ async def test_five_notebooks_by_name_pass_as_graphs_documents_write_them(bundle
         "a=1&a=2&e=&f",
         "x=%C3%A9",
         "$expand=a($select=b)",
+        "$filter=" + "a" * 7_000,
+        "&".join(f"p{number}={number}" for number in range(150)),
     ],
+    ids=lambda query: query[:20],
 )
 async def test_a_query_passes_byte_for_byte(bundle: Bundle, query: str) -> None:
     """R-09: the host's own reading of it would drop and join."""

@@ -16,6 +16,7 @@ from shared.onenote_paths import batch_version, check_path, is_resource
         "v1.0/me/onenote/sections('1-abc')/pages",
         "v1.0/users/alex@contoso.example/onenote/notebooks",
         "v1.0/users/alex%40contoso.example/onenote/notebooks",
+        "v1.0/users('o''neil@contoso.example')/onenote/pages",
         "v1.0/users('alex%40contoso.example')/onenote/resources/0-abc!1-def/$value",
         "v1.0/groups/11111111-2222-3333-4444-555555555555/onenote/sections",
         "v1.0/sites/contoso.sharepoint.com,1111,2222/onenote/notebooks",
