@@ -120,6 +120,7 @@ async def _nobodys_fault(visit: Visit) -> None:
     async with visit.another_browser() as browser:
         page = await visit.sign_in_by_hand("personal", PERSONAL_USER, browser)
         step.done(str(visit.error_page(step, page, "misconfigured")))
+    await visit.control.advance(90)  # the engine does not show a wrong secret on and on
     await _mended(visit, "the secret is right again")
     step = visit.step("the provider is busy")
     await visit.control.refuse(WORK_USER, error="temporarily_unavailable", codes=[90033])

@@ -4,6 +4,7 @@ import asyncio
 
 from local.browser.sign_in import PERSONAL_USER, WORK_USER
 from local.demo.visit import DAY_S, HOUR_S, NOTEBOOKS, Visit, Walk
+from shared.usecases.notes import IN_VAIN
 
 _AT_ONCE = 20
 _INVALID_TOKEN = '{"error": {"code": "InvalidAuthenticationToken", "message": "Lifetime validation failed."}}'
@@ -55,6 +56,7 @@ async def _refused_for_good(visit: Visit) -> None:
 
 async def _vault_away(visit: Visit) -> None:
     step = visit.step("new tokens while the vault does not take them")
+    await visit.control.advance(IN_VAIN.total_seconds())  # for so long the step before holds renewals back
     await visit.notebooks(step)
     await visit.control.fault("vault", "status", method="PUT", status=503, times=None)
     await visit.control.expire_access_tokens()
