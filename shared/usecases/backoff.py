@@ -15,6 +15,9 @@ _MOST_S = 60.0
 _ASKED_MOST_S = 900.0
 """However long a peer asks to be left alone: a broken proxy's `Retry-After` of a day must not cost anybody a day."""
 
+_MENDED_S = 10.0
+"""However often the app was refused: who has mended it at three in the morning wants to see so."""
+
 _KEPT = 10_000
 
 
@@ -34,12 +37,12 @@ class Backoff:
 
     def failed(self, ref: SessionRef, error: Unavailable) -> ProviderUnavailable:
         """Hold the next try back, each time for longer. What to raise, with the wait in seconds."""
-        wait_s = self._hold(ref, min(error.retry_after_s or 0.0, _ASKED_MOST_S), None)
+        wait_s = self._hold(ref, min(error.retry_after_s or 0.0, _ASKED_MOST_S), _MOST_S, None)
         return ProviderUnavailable(error.what, retry_after_s=wait_s)
 
     def misconfigured(self, ref: SessionRef, error: Misconfigured) -> Misconfigured:
         """The same where the app is refused: people who poll must not ask the provider on and on with a wrong secret."""
-        self._hold(ref, 0.0, error)
+        self._hold(ref, 0.0, _MENDED_S, error)
         return error
 
     def check(self, ref: SessionRef) -> None:
@@ -57,9 +60,9 @@ class Backoff:
     def forget(self, ref: SessionRef) -> None:
         self._waits.pop(ref, None)
 
-    def _hold(self, ref: SessionRef, asked_s: float, error: Misconfigured | None) -> float:
+    def _hold(self, ref: SessionRef, asked_s: float, most_s: float, error: Misconfigured | None) -> float:
         last = self._waits.get(ref)
-        wait_s = max(asked_s, min(max(last.whole_s * 2 if last else 0.0, _FIRST_S), _MOST_S))
+        wait_s = max(asked_s, min(max(last.whole_s * 2 if last else 0.0, _FIRST_S), most_s))
         if len(self._waits) >= _KEPT:
             self._waits.pop(next(iter(self._waits)))
         until = self._clock.now() + timedelta(seconds=wait_s)
