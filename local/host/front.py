@@ -48,7 +48,7 @@ class Front:
         self._functions = functions
         self._router = router
         self._keys = keys
-        self._custom_headers = custom_headers
+        self._custom_headers = CIMultiDict(custom_headers)
         self._admin = admin
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -116,9 +116,8 @@ class Front:
             return None
 
     async def _send(self, request: web.Request, function: Function, answer: Answer) -> web.StreamResponse:
-        headers = CIMultiDict(answer.headers)
-        for name, value in self._custom_headers.items():
-            headers.setdefault(name, value)
+        headers = self._custom_headers.copy()
+        headers.update(answer.headers)
         if hdrs.TRANSFER_ENCODING in headers:
             return await _send_unframed(request, answer, headers)
         response = web.Response(status=answer.status, body=answer.body, headers=headers)
