@@ -16,6 +16,14 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 
+def same_origin(one: str, other: str) -> bool:
+    """Whether both are addresses, and of one origin."""
+    try:
+        return origin_of(one) == origin_of(other)
+    except ValueError:
+        return False
+
+
 @functools.lru_cache(maxsize=256)
 def same_site(one: str, other: str) -> bool:
     """Whether two addresses are of one site: scheme and registrable domain (RFC 6265bis §5.2)."""

@@ -17,7 +17,8 @@ from shared.model import PERSONAL_TENANT
 from shared.ports import Clock
 
 _KEEP = timedelta(hours=24)
-_SHARED = ("common", "organizations", "consumers")
+SHARED = ("common", "organizations", "consumers")
+"""Authorities that are no tenant's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Metadata:
         """Raises ProviderUnavailable; Misconfigured when the provider doesn't know the tenant."""
         if authority == PERSONAL_TENANT:
             authority = "consumers"
-        if authority in _SHARED or authority == self._own:
+        if authority in SHARED or authority == self._own:
             return await self._fetched(authority)
         base = self._own if self._own in ("common", "organizations") else "organizations"
         return _derive(await self._fetched(base), base, authority)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 from aiohttp import ClientSession
 
 from shared import base64url, scopes
 from shared.adapters import id_token
+from shared.adapters.http import with_query
 from shared.adapters.metadata import Endpoints, Metadata
 from shared.adapters.msal_seam import Answer, TokenRequest, answered
 from shared.adapters.signing_keys import SigningKeys
@@ -75,8 +75,7 @@ class MsalIdentity:
             "domain_hint": attempt.domain_hint or (_DOMAIN_HINTS[attempt.kind] if attempt.kind else None),
             "claims": attempt.claims,
         }
-        query = urlencode({name: value for name, value in parameters.items() if value})
-        return endpoints.authorization + ("&" if "?" in endpoints.authorization else "?") + query
+        return with_query(endpoints.authorization, {name: value for name, value in parameters.items() if value})
 
     async def redeem(self, code: str, attempt: Attempt, authority: str) -> SignedIn:
         flow = {
@@ -142,7 +141,7 @@ class MsalIdentity:
         parameters = {"post_logout_redirect_uri": return_url, "state": state}
         if account and account.login_hint:
             parameters["logout_hint"] = account.login_hint
-        return endpoints.end_session + ("&" if "?" in endpoints.end_session else "?") + urlencode(parameters)
+        return with_query(endpoints.end_session, parameters)
 
     def _grant(self, raw: Mapping[str, Any], asked: Sequence[str], refresh_token: str | None) -> Grant:
         now = self._clock.now()

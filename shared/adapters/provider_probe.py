@@ -3,14 +3,14 @@
 Nobody signs in and nobody's token is used. What the provider can't be made to say that way is a note, not a guess.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from aiohttp import ClientSession
 
-from shared.adapters.metadata import Metadata, parse, url
+from shared.adapters.http import json_object, with_query
+from shared.adapters.metadata import SHARED, Metadata, parse, url
 from shared.adapters.msal_identity import s256
 from shared.adapters.reach import NO_ANSWER, Page, get, unreachable, with_clock
 from shared.adapters.token_endpoint import TokenEndpoint
@@ -40,7 +40,6 @@ _ABOUT_CREDENTIAL = frozenset(
     }
 )
 _CODE = re.compile(rb"AADSTS(\d{4,9})")
-_SHARED = ("common", "organizations", "consumers")
 
 
 class ProviderProbe:
@@ -64,7 +63,7 @@ class ProviderProbe:
         return with_clock(self._of_metadata(page), self._host, page.ahead)
 
     def _of_metadata(self, page: Page) -> Finding:
-        check, tenant, document = "identity_provider", self._settings.tenant, _object(page.body)
+        check, tenant, document = "identity_provider", self._settings.tenant, json_object(page.body)
         if page.status == 200:
             try:
                 parse(document)
@@ -119,7 +118,7 @@ class ProviderProbe:
                 return Finding(check=check, what="The provider accepts the app's credential.")
             reason, said = judge(refusal).reason, _said(refusal)
             # Without a tenant in the address the first grant says nothing of where the app is known.
-            unknown = reason == "app_unknown" and (authority not in _SHARED or form is as_nobody)
+            unknown = reason == "app_unknown" and (authority not in SHARED or form is as_nobody)
             if reason in _ABOUT_CREDENTIAL or unknown:
                 return _broken(
                     check,
@@ -157,7 +156,7 @@ class ProviderProbe:
         }
         host = urlsplit(endpoint).netloc
         try:
-            page = await get(self._http, endpoint + ("&" if "?" in endpoint else "?") + urlencode(query))
+            page = await get(self._http, with_query(endpoint, query))
         except NO_ANSWER as error:
             what = "The provider's sign-in page can't be reached from here."
             return (unreachable(check, "", error, host=host, setting="AUTH_AUTHORITY_HOST", what=what),)
@@ -198,14 +197,6 @@ def _said(refusal: ProviderRefusal) -> str:
 
 def _broken(check: str, code: str, what: str, cause: str, mend: str) -> Finding:
     return Finding(check=check, state=State.BROKEN, code=code, what=what, cause=cause, mend=mend)
-
-
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _codes(document: Mapping[str, object]) -> set[int]:

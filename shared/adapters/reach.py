@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from aiohttp import ClientConnectorDNSError, ClientError, ClientSession, ClientSSLError, ClientTimeout
 
+from shared.adapters.http import read_most
 from shared.findings import Finding, State, clock
 
 _BODY_MOST = 1 << 20
@@ -40,9 +41,7 @@ async def get(http: ClientSession, url: str, *, within_s: float = 6) -> Page:
     """Raises what aiohttp raises; `why_not` puts it in words."""
     asked = time.time()
     async with http.get(url, allow_redirects=False, timeout=ClientTimeout(total=within_s, connect=5)) as answer:
-        body = await answer.content.read(_BODY_MOST)
-        while len(body) < _BODY_MOST and (more := await answer.content.read(_BODY_MOST)):
-            body += more
+        body = await read_most(answer, _BODY_MOST)
         ahead = clock_ahead(answer.headers.get("Date"), asked, time.time())
         return Page(status=answer.status, location=answer.headers.get("Location", ""), body=body, ahead=ahead)
 

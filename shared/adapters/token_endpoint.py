@@ -4,7 +4,6 @@
 `msal_identity`'s.
 """
 
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from aiohttp import ClientError, ClientSession
 
 from shared import log
 from shared.adapters.client_credential import ClientCredential, MsalCredential
-from shared.adapters.http import retry_after_s
+from shared.adapters.http import json_object, read_most, retry_after_s
 from shared.adapters.metadata import Metadata
 from shared.adapters.msal_seam import Answer, RefreshForm, TokenRequest, captured_from
 from shared.errors import Misconfigured, ProviderUnavailable
@@ -158,25 +157,15 @@ class TokenEndpoint:
             async with self._http.post(
                 request.url, data=request.body, headers=headers, allow_redirects=False
             ) as answer:
-                body = await answer.content.read(_BODY_LIMIT)
-                while len(body) < _BODY_LIMIT and (more := await answer.content.read(_BODY_LIMIT)):
-                    body += more
+                body = await read_most(answer, _BODY_LIMIT)
                 status, wait_s = answer.status, retry_after_s(answer.headers)
         except (ClientError, TimeoutError, OSError) as error:
             raise ProviderUnavailable(f"token endpoint: {type(error).__name__}") from error
         text = body.decode("utf-8", "replace")
-        raw = _object(text)
+        raw = json_object(text)
         if status == 429 or status >= 500 or not raw:
             raise ProviderUnavailable(f"token endpoint: HTTP {status}", retry_after_s=wait_s)
         return Answer(status, text, correlation_id), raw
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _refusal(raw: Mapping[str, Any], correlation_id: str) -> ProviderRefusal:

@@ -16,6 +16,7 @@ from azure.core.exceptions import AzureError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.keyvault.secrets.aio import SecretClient
 
+from shared.adapters.http import json_object
 from shared.adapters.reach import clock_ahead, unreachable, with_clock
 from shared.findings import Finding, State
 
@@ -158,28 +159,20 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _body(answer: AsyncHttpResponse) -> dict[str, object]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
 def _speaks_key_vault(answer: AsyncHttpResponse) -> bool:
-    return bool({"value", "error"} & set(_body(answer)))
+    return bool({"value", "error"} & set(json_object(answer.content)))
 
 
 def _keeps_the_deleted(listed: AsyncHttpResponse) -> bool:
     """Whether what a vault deletes can't be purged ("Key Vault soft-delete overview"); its first secret tells."""
-    match _body(listed).get("value"):
+    match json_object(listed.content).get("value"):
         case [{"attributes": {"recoveryLevel": str(level)}}, *_]:
             return "Purgeable" not in level
     return False
 
 
 def _inner_code(answer: AsyncHttpResponse) -> str:
-    error = _body(answer).get("error")
+    error = json_object(answer.content).get("error")
     inner = error.get("innererror") if isinstance(error, dict) else None
     code = inner.get("code") if isinstance(inner, dict) else None
     return code if isinstance(code, str) and code.isalnum() and len(code) < 64 else ""

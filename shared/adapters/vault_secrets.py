@@ -18,6 +18,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from shared.adapters.vault_client import sdk_errors
 from shared.errors import BadRequest, StoreUnavailable
+from shared.origins import same_origin
 
 _LIVING, _DELETED = "/secrets", "/deletedsecrets"
 _PAGE_AGAIN_S = (1.0, 5.0, 20.0)
@@ -63,7 +64,8 @@ class VaultSecrets:
         """One page of a listing, and the link to the next. Raises BadRequest for a link that is none of this vault's."""
         path = collection
         if link is not None:
-            # The caller's word, or the vault's: a token goes nowhere else for it.
+            # The caller's word, or the vault's: a token goes nowhere else for it. Its own links name the port, which its
+            # address leaves out.
             if not same_origin(link, self._client.vault_url) or urlsplit(link).path != collection:
                 raise _no_such_page()
             path = f"{collection}?{urlsplit(link).query}"
@@ -165,15 +167,6 @@ def _time(value: object) -> int | None:
     if value is not None and not isinstance(value, int):
         raise TypeError("not a time")
     return value
-
-
-def same_origin(one: str, other: str) -> bool:
-    """Whether two addresses are of one vault. Its own links name the port, which its address leaves out."""
-    try:
-        first, second = ((p.scheme, p.username, p.hostname, p.port or 443) for p in map(urlsplit, (one, other)))
-    except ValueError:  # no address, or a port that is none
-        return False
-    return first == second
 
 
 def _no_such_page() -> BadRequest:

@@ -1,11 +1,11 @@
 """Owns the checks of what is asked without credentials: the public address, and Microsoft Graph."""
 
-import json
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from aiohttp import ClientSession
 
+from shared.adapters.http import json_object
 from shared.adapters.reach import NO_ANSWER, get, unreachable, why_not
 from shared.findings import SERVICE, Finding, State
 
@@ -36,7 +36,7 @@ class WebProbe:
                     mend=look if hidden else f"Start the app, or check PUBLIC_BASE_URL, DNS and certificate. {look}",
                 ),
             )
-        if page.status == 200 and _names_itself(page.body):
+        if page.status == 200 and json_object(page.body).get("service") == SERVICE:
             return (Finding(check=check, what=f"{self._public} leads to this service."),)
         return (
             Finding(
@@ -72,11 +72,3 @@ class WebProbe:
                 else "Check GRAPH_BASE_URL, and proxies on the way.",
             ),
         )
-
-
-def _names_itself(body: bytes) -> bool:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(document, dict) and document.get("service") == SERVICE

@@ -25,9 +25,9 @@ from local.vault.key_vault import KeyVault
 from shared.adapters import vault_client, vault_secrets
 from shared.adapters.key_vault import KeyVaultStore
 from shared.adapters.vault_client import sdk_errors
-from shared.adapters.vault_secrets import same_origin
 from shared.errors import BundleError, Misconfigured, SessionEnded, SessionUnknown, StoreUnavailable
 from shared.model import Entry, Listing
+from shared.origins import same_origin
 from tests.contracts.subjects import vault_clients
 from tests.doubles.clock import START
 from tests.doubles.records import new_ref, record
