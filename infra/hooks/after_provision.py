@@ -8,23 +8,19 @@ from __future__ import annotations
 import sys
 
 import registration
-from tools import Deployment, ToolFailed, read, run
+from tools import Deployment, ToolFailed, missing, read, run
 
 
 def main() -> int:
     deployment = read()
-    missing = [
-        name
-        for name, value in (
-            ("AUTH_CLIENT_ID", deployment.client_id),
-            ("REDIRECT_URI", deployment.redirect_uri),
-            ("FRONTCHANNEL_LOGOUT_URL", deployment.logout_url),
-            ("IDENTITY_PRINCIPAL_ID", deployment.identity_principal_id),
-        )
-        if not value
-    ]
-    if missing:
-        print(f"Not known: {', '.join(missing)}. Run `azd provision` first, which gives it.")
+    unknown = missing(
+        AUTH_CLIENT_ID=deployment.client_id,
+        REDIRECT_URI=deployment.redirect_uri,
+        FRONTCHANNEL_LOGOUT_URL=deployment.logout_url,
+        IDENTITY_PRINCIPAL_ID=deployment.identity_principal_id,
+    )
+    if unknown:
+        print(f"Not known: {unknown}. Run `azd provision` first, which gives it.")
         return 1
     if not deployment.made_here:
         print(registration.by_hand_after(deployment))

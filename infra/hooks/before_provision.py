@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import registration
-from tools import Deployment, ToolFailed, read, run
+from tools import Deployment, ToolFailed, missing, read, run
 
 
 def main() -> int:
@@ -16,17 +16,13 @@ def main() -> int:
     if deployment.client_id:
         print(f"App registration: {deployment.client_id}, as in AUTH_CLIENT_ID.")
         return 0
-    missing = [
-        name
-        for name, value in (
-            ("AZURE_ENV_NAME", deployment.environment),
-            ("AZURE_SUBSCRIPTION_ID", deployment.subscription),
-            ("AZURE_LOCATION", deployment.location),
-        )
-        if not value
-    ]
-    if missing:
-        print(f"Not known yet: {', '.join(missing)}. Run `azd up`, which asks for it, or `azd env set NAME VALUE`.")
+    unknown = missing(
+        AZURE_ENV_NAME=deployment.environment,
+        AZURE_SUBSCRIPTION_ID=deployment.subscription,
+        AZURE_LOCATION=deployment.location,
+    )
+    if unknown:
+        print(f"Not known yet: {unknown}. Run `azd up`, which asks for it, or `azd env set NAME VALUE`.")
         return 1
     if not deployment.public_cloud:
         return _by_hand(deployment, "Registrations can be made by a template in the public cloud only.")

@@ -91,6 +91,11 @@ def read(environ: Mapping[str, str] = os.environ) -> Deployment:
     )
 
 
+def missing(**values: str) -> str:
+    """The names that have no value yet, for a sentence; empty where all have one."""
+    return ", ".join(name for name, value in values.items() if not value)
+
+
 def deploy(deployment: Deployment, template: Path, parameters: Mapping[str, Value]) -> dict[str, str]:
     """Deploy `template` into the subscription; its outputs by name. Raises ToolFailed."""
     schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
