@@ -7,8 +7,7 @@ Functions", REST endpoint reference.
 
 import asyncio
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import ClientError, ClientSession
 from azure.core.credentials import AccessToken
@@ -51,7 +50,7 @@ class _Held:
 
 
 class ManagedIdentity:
-    """An azure.core `AsyncTokenCredential`. `client_id` names a user-assigned identity, None the system-assigned one."""
+    """Gives tokens as an azure.core credential does. `client_id` names a user-assigned identity, None the system-assigned one."""
 
     def __init__(self, http: ClientSession, clock: Clock, *, endpoint: str, header: str, client_id: str | None) -> None:
         self._http = http
@@ -112,16 +111,3 @@ class ManagedIdentity:
         if not isinstance(token, str) or not token:
             raise ValueError("no token")
         return AccessToken(token, int(content["expires_on"]))
-
-    async def close(self) -> None:
-        """Its connections are somebody else's."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None: ...

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aiohttp import ClientError, ClientSession
 from azure.core.exceptions import AzureError, ClientAuthenticationError
@@ -33,10 +33,16 @@ _NO_IDENTITY = (
 )
 
 
+class _Tokens(Protocol):
+    """What is asked of an identity."""
+
+    async def get_token(self, *scopes: str, **options: Any) -> "AccessToken": ...
+
+
 class _VaultIdentity:
     """A credential whose failures are in our words: in others' they would read as the vault's."""
 
-    def __init__(self, credential: "AsyncTokenCredential") -> None:
+    def __init__(self, credential: _Tokens) -> None:
         self._credential = credential
 
     async def get_token(self, *scopes: str, **options: Any) -> "AccessToken":
@@ -45,7 +51,7 @@ class _VaultIdentity:
             return await self._credential.get_token(*scopes, **options)
 
     async def close(self) -> None:
-        await self._credential.close()
+        """Its connections are the composition's."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -55,8 +61,7 @@ class _VaultIdentity:
         kind: type[BaseException] | None = None,
         error: BaseException | None = None,
         trace: TracebackType | None = None,
-    ) -> None:
-        await self.close()
+    ) -> None: ...
 
 
 def open_credential(settings: Settings, http: ClientSession, clock: Clock) -> "AsyncTokenCredential":
@@ -74,9 +79,9 @@ def identity_token(settings: Settings, http: ClientSession, clock: Clock) -> Cal
 
     It raises Misconfigured where there is no such identity, Unavailable where it can't be asked now.
     """
-    opened: dict[str, AsyncTokenCredential] = {}
+    opened: dict[str, _Tokens] = {}
 
-    def open_(client_id: str) -> "AsyncTokenCredential":
+    def open_(client_id: str) -> _Tokens:
         if identity := _given_identity(settings, http, clock, client_id):
             return identity
         from azure.identity.aio import ManagedIdentityCredential

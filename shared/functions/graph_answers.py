@@ -69,10 +69,7 @@ def passed_on(call: Call, stored: Stored, note: NotesCall, given: NotesAnswer) -
         error = parsed(body)
         added = _explanation(call, stored, given.status, error, note.method, path)
         if added and isinstance(error, dict):
-            words, wait_s = added
-            answer.body = json.dumps({**error, "explanation": words})
-            if wait_s:
-                headers.setdefault("retry-after", str(wait_s))
+            answer.body = json.dumps(_explained(error, headers, added))
     return answer
 
 
@@ -96,10 +93,7 @@ def batch_passed_on(call: Call, stored: Stored, batch: Batch, given: NotesAnswer
             path = batch.version + inner.url.partition("?")[0]
             added = _challenged(call, one) or _explanation(call, stored, status, body, inner.method, path)
             if added:
-                words, wait_s = added
-                body = {**body, "explanation": words}
-                if wait_s:
-                    shown.setdefault("retry-after", str(wait_s))
+                body = _explained(body, shown, added)
         if content_type:
             shown["content-type"] = _clean(content_type)
         responses.append({"id": one.get("id"), "status": status, "headers": _as_spelled(one, shown), "body": body})
@@ -153,6 +147,14 @@ def _as_spelled(one: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str,
 
 type _Added = tuple[dict[str, str], int | None]
 """Plain words for an error, and seconds after which to try again."""
+
+
+def _explained(error: Mapping[str, Any], headers: dict[str, str], added: _Added) -> dict[str, Any]:
+    """The error with the words, and the wait among its headers unless Graph has named one."""
+    words, wait_s = added
+    if wait_s:
+        headers.setdefault("retry-after", str(wait_s))
+    return {**error, "explanation": words}
 
 
 def _explanation(call: Call, stored: Stored, status: int, body: Any, method: str, path: str) -> _Added | None:
