@@ -7,18 +7,20 @@ from typing import Any, Self
 
 import aiohttp
 
-_TIMEOUT = aiohttp.ClientTimeout(total=60)
-
 
 class ControlClient:
-    """`local/control.py` from afar; an async context manager."""
+    """`local/control.py` from afar; an async context manager. `verify`: whether the stack's certificate is looked at."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, verify: bool = True, limit_s: float = 60) -> None:
         self._base_url = base_url
+        self._verify = verify
+        self._limit = aiohttp.ClientTimeout(total=limit_s)
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(timeout=_TIMEOUT, headers={"x-local-control": "1"})
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._verify), timeout=self._limit, headers={"x-local-control": "1"}
+        )
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -11,10 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
+from local.control_client import ControlClient
 from local.host.app_files import read_local_settings
 from local.host.errors import HostError
 from shared.compose import Composition
@@ -67,19 +67,15 @@ async def report(environ: Mapping[str, str], show: Callable[[str], object]) -> i
     return int(is_broken(findings))
 
 
-async def ask_stack(port: int, what: str) -> dict[str, Any]:
-    """An answer of its control API. Raises NoStack."""
-    limit = aiohttp.ClientTimeout(total=10)
-    async with aiohttp.ClientSession(timeout=limit, headers={"x-local-control": "1"}) as http:
-        for scheme in ("http", "https"):
-            try:
-                # Its certificate is a throw-away one, and the address is this machine's own.
-                async with http.get(f"{scheme}://localhost:{port}/_local/{what}", ssl=False) as answer:
-                    if answer.status == 200:
-                        told: dict[str, Any] = await answer.json()
-                        return told
-            except (aiohttp.ClientError, TimeoutError, ValueError):
-                continue
+async def of_stack(port: int) -> tuple[dict[str, str], float]:
+    """The settings of the stack that runs there, and by how many seconds its clock was moved. Raises NoStack."""
+    for scheme in ("http", "https"):
+        try:
+            # Its certificate is a throw-away one, and the address is this machine's own.
+            async with ControlClient(f"{scheme}://localhost:{port}", verify=False, limit_s=10) as stack:
+                return await stack.settings(), (await stack.state())["clock_offset_s"]
+        except (aiohttp.ClientError, TimeoutError, ValueError, RuntimeError):
+            continue
     raise NoStack(
         f"No embedded stack answers on port {port}: start one with `python3 dev.py start`, or leave out --local."
     )
@@ -88,8 +84,8 @@ async def ask_stack(port: int, what: str) -> dict[str, Any]:
 async def _run(port: int | None) -> int:
     if port is None:
         return await report({**read_local_settings(PROJECT), **os.environ}, print)
-    code = await report(await ask_stack(port, "settings"), print)
-    moved_s = (await ask_stack(port, "state"))["clock_offset_s"]
+    settings, moved_s = await of_stack(port)
+    code = await report(settings, print)
     if moved_s:
         print(f"The stack's clock was moved by {moved_s:.0f} s: what is said of clocks and the timer comes of that.")
     return code

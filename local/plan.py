@@ -105,14 +105,19 @@ class Resource:
     roles: tuple[Role, ...] = field(default=())
 
 
+def compiler() -> str | None:
+    """The Bicep compiler of this machine."""
+    folders = (os.environ.get("PATH", ""), *(str(Path.home() / folder) for folder in _KEPT_IN))
+    return shutil.which("bicep", path=os.pathsep.join(folders))
+
+
 def snapshot(parameters: Path, folder: Path) -> dict[str, Any]:
     """A parameters file evaluated in `folder`, a copy of `infra/` that may be written to. Raises NotEvaluated."""
-    folders = (os.environ.get("PATH", ""), *(str(Path.home() / folder) for folder in _KEPT_IN))
-    compiler = shutil.which("bicep", path=os.pathsep.join(folders))
-    if not compiler:
+    program = compiler()
+    if not program:
         raise NotEvaluated(*NO_COMPILER)
     file = folder / parameters.relative_to(INFRA)
-    command = [compiler, "snapshot", str(file), "--mode", "overwrite", *CONTEXT]
+    command = [program, "snapshot", str(file), "--mode", "overwrite", *CONTEXT]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  (no shell, own paths)
     if done.returncode:
         raise NotEvaluated((done.stdout + done.stderr).strip().replace(str(folder), str(INFRA)))

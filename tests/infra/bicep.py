@@ -2,12 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from local import plan
 from tests.needs import without
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,11 +20,8 @@ _GROUP = ("--resource-group", "onenote-auth-test")
 
 
 def compiler() -> Path:
-    """The compiler on the PATH. Skips the test where there is none, except in CI."""
-    return Path(
-        shutil.which("bicep")
-        or without("no Bicep compiler on the PATH: `az bicep install`, then add ~/.azure/bin to it, or install azd")
-    )
+    """The compiler of this machine. Skips the test where there is none, except in CI."""
+    return Path(plan.compiler() or without(": ".join(plan.NO_COMPILER)))
 
 
 def run(

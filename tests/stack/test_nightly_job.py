@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +23,6 @@ PAGES = "/api/graph/v1.0/me/onenote/pages"
 def stack() -> Iterator[StackProcess]:
     with quiet_stack(AUTH_OPERATOR_TOKENS="true") as running:
         yield running
-
-
-@pytest.fixture
-async def control(stack: StackProcess) -> AsyncIterator[ControlClient]:
-    async with ControlClient(stack.url) as client:
-        await client.reset()
-        yield client
 
 
 async def run_job(
