@@ -93,7 +93,8 @@ def _build(settings: Settings, connections: "list[ClientSession]") -> Parts:
     clock = SystemClock()
     vault_http = open_session(settings.ca_bundle, total_s=10)
     provider_http = open_session(settings.ca_bundle, total_s=15)
-    graph_http = open_session(settings.ca_bundle, total_s=100)
+    # Time and number of these calls are bounded where they are made, by `NotesCalls` and its gates.
+    graph_http = open_session(settings.ca_bundle, total_s=None, limit=0)
     connections += (vault_http, provider_http, graph_http)
     credential = open_credential(settings, vault_http, clock)
     throttling = Throttling(clock)

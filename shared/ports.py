@@ -158,4 +158,4 @@ class KeyRing(Protocol):
 class Notes(Protocol):
     async def send(self, call: NotesCall, access_token: str) -> NotesAnswer:
         """One call to Microsoft Graph, whatever it answers. Raises AnswerTooLarge; where it doesn't answer, NotesUnavailable,
-        or NotesTimedOut if it may have done what was asked."""
+        or NotesTimedOut if it may have done what was asked. How long that may take is the caller's to bound."""

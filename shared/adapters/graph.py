@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ConnectionTimeoutError
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from shared.errors import AnswerTooLarge, NotesTimedOut, NotesUnavailable
@@ -23,7 +24,8 @@ class GraphNotes:
     async def send(self, call: NotesCall, access_token: str) -> NotesAnswer:
         # The target was checked as it is; another round of encoding would change what was checked.
         url = URL(f"{self._base_url}/{call.target}", encoded=True)
-        headers = {**dict(call.headers), "Authorization": f"Bearer {access_token}"}
+        headers = dict(call.headers)
+        headers["Authorization"] = "Bearer " + access_token
         if "range" in headers:
             # Of a compressed answer the range would be one of compressed bytes.
             headers["Accept-Encoding"] = "identity"
@@ -40,11 +42,7 @@ class GraphNotes:
                 skip_auto_headers=_TYPE if call.body else None,
             ) as answer:
                 body = await self._read(answer)
-                joined: dict[str, str] = {}
-                for name, value in answer.headers.items():
-                    lower = name.lower()
-                    joined[lower] = f"{joined[lower]}, {value}" if lower in joined else value
-                return NotesAnswer(status=answer.status, headers=joined, body=body)
+                return NotesAnswer(status=answer.status, headers=_joined(answer.headers), body=body)
         except (ConnectionTimeoutError, ClientConnectorError) as error:
             raise NotesUnavailable(f"Microsoft Graph: {type(error).__name__}") from error
         except TimeoutError as error:
@@ -60,12 +58,19 @@ class GraphNotes:
             raise AnswerTooLarge("Microsoft Graph: an answer over the limit")
         chunks: list[bytes] = []
         left = self._most_bytes
-        async for chunk in answer.content.iter_any():
+        while chunk := await answer.content.readany():
             left -= len(chunk)
             if left < 0:
                 raise AnswerTooLarge("Microsoft Graph: an answer over the limit")
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _joined(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+    joined = {name.lower(): value for name, value in headers.items()}
+    if len(joined) < len(headers):
+        joined = {name: ", ".join(headers.getall(name)) for name in joined}
+    return joined
 
 
 def _payload(body: bytes) -> bytes | AsyncIterator[memoryview] | None:

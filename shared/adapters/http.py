@@ -11,14 +11,16 @@ from urllib.parse import urlencode
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 
-def open_session(ca_bundle: str | None, *, total_s: float, limit: int = 100) -> ClientSession:
+def open_session(ca_bundle: str | None, *, total_s: float | None, limit: int = 100) -> ClientSession:
     """A session that keeps connections alive, follows no proxy of the environment and holds no cookie.
 
-    `total_s` bounds a whole call, `limit` the connections at once.
+    `total_s` bounds a whole call, waiting for a connection included; None where the caller does. `limit` bounds the
+    connections at once; 0 for no bound.
     """
     return ClientSession(
         connector=TCPConnector(ssl=_trust(ca_bundle), limit=limit, keepalive_timeout=30),
-        timeout=ClientTimeout(total=total_s, connect=5),
+        # Not `connect`: that would set a clock for every call, and most find a connection that is kept.
+        timeout=ClientTimeout(total=total_s, sock_connect=5),
         cookie_jar=DummyCookieJar(),
         auto_decompress=True,
     )

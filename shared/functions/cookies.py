@@ -115,12 +115,11 @@ class Cookies:
     def clear_session(self) -> str:
         return cookie(SESSION, "", path=self._base_path or "/", max_age_s=0, same_site=self._same_site)
 
-    def just_made(self, read: SessionCookie) -> bool:
-        return abs(self._clock.now() - read.issued_at) < JUST_MADE
+    def age(self, read: SessionCookie) -> timedelta:
+        return self._clock.now() - read.issued_at
 
-    def reissue_due(self, read: SessionCookie) -> bool:
-        """Renewed while used, so that it lives as long as the session does."""
-        age = self._clock.now() - read.issued_at
+    def reissue_due(self, age: timedelta) -> bool:
+        """Whether a cookie of that age is renewed: while it is used, so that it lives as long as the session does."""
         return age > self._reissue_after or age < -_SKEW
 
     async def set_attempt(self, attempt: Attempt, present: dict[str, str]) -> list[str]:
@@ -186,6 +185,10 @@ class Cookies:
 
     def clear_attempt(self, name: str) -> str:
         return cookie(name, "", path=self._base_path + "/api/auth", max_age_s=0, same_site="None")
+
+
+def just_made(age: timedelta) -> bool:
+    return abs(age) < JUST_MADE
 
 
 @lru_cache(maxsize=128)

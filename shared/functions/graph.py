@@ -9,6 +9,7 @@ import re
 import azure.functions as func
 
 from shared.errors import BadRequest
+from shared.functions.cookies import just_made
 from shared.functions.graph_answers import batch_passed_on, passed_on
 from shared.functions.handling import GRAPH_HEADERS, Call, Route, blueprint_of
 from shared.functions.http import Answer
@@ -18,7 +19,8 @@ from shared.onenote_batch import METHODS, read_batch
 from shared.onenote_paths import batch_version, check_path, is_resource
 from shared.parts import PartsNow
 
-_NO_RANGES = tuple(name for name in GRAPH_HEADERS if name not in ("range", "if-range"))
+_SENT = frozenset(GRAPH_HEADERS)
+_NO_RANGES = _SENT - {"range", "if-range"}
 _BATCH_MOST = 4 << 20
 """Bytes, as Graph takes; and JSON takes more room than its text."""
 
@@ -41,21 +43,22 @@ async def graph(call: Call) -> Answer:
     if version is not None and method != "POST":
         raise BadRequest("invalid_batch", "A batch is sent with POST.")
     read = await call.session()
-    ref, just_made = read.ref, call.cookies.just_made(read)
+    age = call.cookies.age(read)
+    resource, sent = is_resource(path), call.req.headers
     # What is rewritten on its way back has no ranges of bytes.
-    names = GRAPH_HEADERS if is_resource(path) else _NO_RANGES
-    headers = tuple((name, call.req.headers[name]) for name in call.req.headers if name in names)
+    names = _SENT if resource else _NO_RANGES
+    headers = tuple([(name, sent[name]) for name in sent if name in names])
     if version is not None:
         # After the cookie was looked at: reading a large batch is work that nobody gets for nothing.
         batch = read_batch(version, body, _NO_RANGES)
-        stored, given = await call.parts.notes.send_batch(ref, batch, headers, just_made=just_made)
+        stored, given = await call.parts.notes.send_batch(read.ref, batch, headers, just_made=just_made(age))
         answer = batch_passed_on(call, stored, batch, given)
     else:
         note = NotesCall(method=method, target=path + (f"?{query}" if query else ""), headers=headers, body=body)
-        stored, given = await call.parts.notes.send(ref, note, just_made=just_made)
-        answer = passed_on(call, stored, note, given)
+        stored, given = await call.parts.notes.send(read.ref, note, just_made=just_made(age))
+        answer = passed_on(call, stored, note, given, resource=resource)
     call.parts.sessions.seen(stored)
-    if call.cookies.reissue_due(read):
+    if call.cookies.reissue_due(age):
         answer.cookies = [await call.cookies.set_session(read.session)]
     return answer
 

@@ -20,7 +20,6 @@ from shared.model import NotesAnswer, NotesCall, Stored
 from shared.onenote_batch import Batch, answers_of, batch_answer, challenge_in, lower_headers
 from shared.onenote_errors import code_in, explain, parsed
 from shared.onenote_links import Links
-from shared.onenote_paths import is_resource
 
 _FROM_GRAPH = (
     "accept-ranges",
@@ -49,14 +48,13 @@ _HTML = re.compile(r"(?:text/html|application/xhtml\+xml|application/xml)", re.I
 _GRAPH = "https://graph.microsoft.com"
 
 
-def passed_on(call: Call, stored: Stored, note: NotesCall, given: NotesAnswer) -> Answer:
-    """Graph's answer to one call, as the caller gets it."""
+def passed_on(call: Call, stored: Stored, note: NotesCall, given: NotesAnswer, *, resource: bool = False) -> Answer:
+    """Graph's answer to one call, as the caller gets it. `resource`: it was for somebody's file."""
     links = _links(call)
     content_type = _clean(given.headers.get("content-type", ""))
     body = given.body
-    path = note.target.partition("?")[0]
-    # A resource is somebody's file, whatever type it claims: handed on as it is, and shown only as a picture.
-    resource = given.status < 400 and is_resource(path)
+    # A file is handed on as it is, whatever type it claims, and shown only as a picture.
+    resource = resource and given.status < 400
     if not resource:
         body = _led_back(links, body, content_type)
     headers = _headers(links, given.headers)
@@ -67,7 +65,7 @@ def passed_on(call: Call, stored: Stored, note: NotesCall, given: NotesAnswer) -
     answer = Answer(given.status, body, content_type or None, headers)
     if given.status >= 400:
         error = parsed(body)
-        added = _explanation(call, stored, given.status, error, note.method, path)
+        added = _explanation(call, stored, given.status, error, note.method, note.target.partition("?")[0])
         if added and isinstance(error, dict):
             answer.body = json.dumps(_explained(error, headers, added))
     return answer
@@ -103,13 +101,13 @@ def batch_passed_on(call: Call, stored: Stored, batch: Batch, given: NotesAnswer
 
 
 def _links(call: Call) -> Links:
-    return _links_between(call.settings.graph_base_url, call.settings.public_base_url + "/api/graph")
+    return _links_between(call.settings.graph_base_url, call.settings.public_base_url)
 
 
 @lru_cache(maxsize=8)
-def _links_between(theirs: str, ours: str) -> Links:
+def _links_between(graph: str, public: str) -> Links:
     # Graph names its usual address in links, by whatever other address it was reached.
-    return Links((theirs, _GRAPH), ours)
+    return Links((graph, _GRAPH), public + "/api/graph")
 
 
 def _led_back(links: Links, body: bytes, content_type: str) -> bytes:
@@ -188,4 +186,6 @@ def _here(call: Call) -> str | None:
 
 def _clean(value: str) -> str:
     """The host turns an answer with a bad header value into a bare 500."""
+    if value.isascii() and value.isprintable():
+        return value
     return value.encode("ascii", "ignore").decode().replace("\r", " ").replace("\n", " ").replace("\0", "")

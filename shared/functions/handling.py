@@ -51,7 +51,7 @@ _HEADERS_EXPOSED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One request, with the parts to answer it."""
 
@@ -228,8 +228,9 @@ def safe_return(settings: Settings, value: str | None) -> str | None:
 
 
 def _allow_origin(req: func.HttpRequest, settings: Settings, answer: Answer) -> None:
-    """Let pages of an allowed origin read the answer. That it depends on the origin (Vary) host.json says of all."""
+    """Let pages of an allowed origin read the answer (Fetch Standard, CORS protocol and HTTP caches)."""
     origin = req.headers["origin"]
+    answer.headers["Vary"] = "Origin"
     if origin not in settings.origins:
         return
     answer.headers["Access-Control-Allow-Origin"] = origin

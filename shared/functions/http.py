@@ -119,17 +119,13 @@ class Answer:
     def to_response(self) -> func.HttpResponse:
         if self.repeated and not self.headers and not self.cookies:
             return _made_once(self.status, self.body, self.content_type)
-        response = func.HttpResponse(
-            body=self.body,
-            status_code=self.status,
-            # The host would call an answer without one text/plain.
-            mimetype=self.content_type,
-            headers=self.headers,
-        )
+        headers = self.headers
         if self.content_type and (";" in self.content_type or not self.content_type.startswith("text/")):
             # Said in full: the worker puts a charset after whatever begins with text/, and takes long to find that a
             # header is missing.
-            response.headers["Content-Type"] = self.content_type
+            headers = {"Content-Type": self.content_type, **headers}
+        # The host would call an answer without a type text/plain.
+        response = func.HttpResponse(self.body, status_code=self.status, mimetype=self.content_type, headers=headers)
         for cookie in self.cookies:
             response.headers.add("Set-Cookie", cookie)
         return response

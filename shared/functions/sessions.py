@@ -7,7 +7,7 @@ from typing import Any
 import azure.functions as func
 
 from shared.errors import BadRequest, Forbidden, NotSignedIn, ReauthRequired
-from shared.functions.cookies import SESSION
+from shared.functions.cookies import SESSION, just_made
 from shared.functions.handling import Call, Route, blueprint_of, safe_return
 from shared.functions.http import Answer, json_answer, json_text
 from shared.model import Account, AccountKind, Health, Stored
@@ -25,15 +25,16 @@ async def session(call: Call) -> Answer:
     read = await call.cookies.session(call.sent.get(SESSION))
     if read is None:
         return _nobody(call)
+    age = call.cookies.age(read)
     try:
-        stored = await call.parts.sessions.get(read.ref, just_made=call.cookies.just_made(read))
+        stored = await call.parts.sessions.get(read.ref, just_made=just_made(age))
     except NotSignedIn:
         return _nobody(call)
     except ReauthRequired as error:
         return json_answer({"signed_in": False, "health": _ended_health(call, error.reason)})
     call.parts.sessions.seen(stored)
     answer = Answer(200, _signed_in(call, stored), "application/json", repeated=True)
-    if call.cookies.reissue_due(read):
+    if call.cookies.reissue_due(age):
         answer.cookies = [await call.cookies.set_session(read.session)]
     return answer
 
@@ -65,7 +66,7 @@ async def token(call: Call) -> Answer:
     call.check_origin()
     read = await call.session()
     stored = await call.parts.engine.usable(
-        read.ref, min_validity_s=min_validity(call), just_made=call.cookies.just_made(read)
+        read.ref, min_validity_s=min_validity(call), just_made=just_made(call.cookies.age(read))
     )
     call.parts.sessions.seen(stored)
     return json_answer(token_body(stored))

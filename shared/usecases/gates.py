@@ -4,8 +4,6 @@ Source: "Microsoft Graph throttling limits", OneNote service limits. On one inst
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from shared.errors import TooManyCalls
@@ -16,41 +14,52 @@ WAIT_MOST_S = 10.0
 
 
 @dataclass(slots=True)
-class _Gate:
-    free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+class _Queue:
+    """Who waits for places of one person."""
+
+    waiting: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0
+    given_back: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Gates:
-    def __init__(self) -> None:
-        self._gates: dict[str, _Gate] = {}
+    """`take` places, and `give_back` as many in the end."""
 
-    @asynccontextmanager
-    async def places(self, who: str, count: int) -> AsyncIterator[None]:
-        """`count` places of that person's, five at most. Raises TooManyCalls after ten seconds of waiting."""
-        gate = self._gates.get(who)
-        if gate is None:
-            gate = self._gates[who] = _Gate()
-        gate.users += 1
-        held = 0
+    def __init__(self) -> None:
+        self._held: dict[str, int] = {}
+        self._queues: dict[str, _Queue] = {}
+
+    async def take(self, who: str, count: int) -> int:
+        """`count` places of that person's, five at most: how many it became. Raises TooManyCalls after ten seconds."""
+        count = min(count, AT_ONCE)
+        # Most calls find a place, and nobody who waits: no clock is set for them.
+        if who in self._queues or not self._fits(who, count):
+            await self._wait(who, count)
+        self._held[who] = self._held.get(who, 0) + count
+        return count
+
+    def give_back(self, who: str, count: int) -> None:
+        self._held[who] -= count
+        if not self._held[who]:
+            del self._held[who]
+        if queue := self._queues.get(who):
+            queue.given_back.set()
+
+    def _fits(self, who: str, count: int) -> bool:
+        return self._held.get(who, 0) + count <= AT_ONCE
+
+    async def _wait(self, who: str, count: int) -> None:
+        queue = self._queues.setdefault(who, _Queue())
+        queue.waiting += 1
         try:
-            try:
-                if count == 1 and not gate.turn.locked() and not gate.free.locked():
-                    await gate.free.acquire()  # most calls: there is a place and nobody waits, so no clock is set
-                    held = 1
-                else:
-                    # In turn: a batch that waits for several places is not overtaken for ever.
-                    async with asyncio.timeout(WAIT_MOST_S), gate.turn:
-                        while held < min(count, AT_ONCE):
-                            await gate.free.acquire()
-                            held += 1
-            except TimeoutError:
-                raise TooManyCalls from None
-            yield
+            # In turn: a batch that waits for several places is not overtaken for ever.
+            async with asyncio.timeout(WAIT_MOST_S), queue.turn:
+                while not self._fits(who, count):
+                    queue.given_back.clear()
+                    await queue.given_back.wait()
+        except TimeoutError:
+            raise TooManyCalls from None
         finally:
-            for _ in range(held):
-                gate.free.release()
-            gate.users -= 1
-            if not gate.users:
-                del self._gates[who]
+            queue.waiting -= 1
+            if not queue.waiting:
+                del self._queues[who]

@@ -7,7 +7,7 @@ declares no capability for that and is asked only for what needs the person. A r
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -49,15 +49,15 @@ class NotesCalls:
         self._gates = Gates()
         self._in_vain: dict[SessionRef, datetime] = {}
 
-    async def send(self, ref: SessionRef, call: NotesCall, *, just_made: bool = False) -> Used:
-        return await self._bounded(ref, 1, lambda stored: self._call(stored, call), just_made=just_made)
+    def send(self, ref: SessionRef, call: NotesCall, *, just_made: bool = False) -> Coroutine[None, None, Used]:
+        return self._bounded(ref, 1, lambda stored: self._call(stored, call), just_made=just_made)
 
-    async def send_batch(
+    def send_batch(
         self, ref: SessionRef, batch: Batch, headers: tuple[tuple[str, str], ...] = (), *, just_made: bool = False
-    ) -> Used:
+    ) -> Coroutine[None, None, Used]:
         """A batch has as many places as calls, so that five at once stay five where Graph does them side by side."""
         places = len(batch.inner)
-        return await self._bounded(ref, places, lambda stored: self._batch(stored, batch, headers), just_made=just_made)
+        return self._bounded(ref, places, lambda stored: self._batch(stored, batch, headers), just_made=just_made)
 
     async def _bounded(
         self, ref: SessionRef, places: int, act: Callable[[Stored], Awaitable[Used]], *, just_made: bool
@@ -66,19 +66,27 @@ class NotesCalls:
         try:
             async with limit:
                 stored = await self._engine.usable(ref, just_made=just_made)
-                async with self._gates.places(stored.record.marks.account_hash, places):
+                who = stored.record.marks.account_hash
+                taken = await self._gates.take(who, places)
+                try:
                     return await act(stored)
+                finally:
+                    self._gates.give_back(who, taken)
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise NotesTimedOut("Microsoft Graph: the time for one call was up") from error
 
     async def _call(self, stored: Stored, call: NotesCall) -> Used:
-        answer = await self._patiently(call, stored)
+        answer = await self._notes.send(call, stored.record.grant.access_token)
+        if answer.status < 400:
+            return stored, answer
+        answer = await self._unless_busy(answer, call, stored)
         if not await self._token_refused(stored, answer) or self._is_in_vain(stored.ref):
             return stored, answer
         stored = await self._engine.renew(stored)
-        answer = await self._patiently(call, stored)
+        answer = await self._notes.send(call, stored.record.grant.access_token)
+        answer = await self._unless_busy(answer, call, stored)
         if await self._token_refused(stored, answer):
             self._note_in_vain(stored.ref)
         return stored, answer
@@ -126,10 +134,9 @@ class NotesCalls:
             self._note_in_vain(stored.ref)
         return renewed, joined(first, answers)
 
-    async def _patiently(self, call: NotesCall, stored: Stored) -> NotesAnswer:
+    async def _unless_busy(self, answer: NotesAnswer, call: NotesCall, stored: Stored) -> NotesAnswer:
         """One more try of a GET where a short wait may do: throttled, busy, or a OneDrive just being set up."""
-        answer = await self._notes.send(call, stored.record.grant.access_token)
-        if call.method != "GET" or answer.status < 400:
+        if answer.status < 400 or call.method != "GET":
             return answer
         wait_s = self._wait_s(answer)
         busy = answer.status in (429, 503) or error_code(answer.body) in PROVISIONING_CODES

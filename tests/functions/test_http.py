@@ -118,7 +118,6 @@ def test_the_host_keeps_every_answer_from_caches_sniffing_frames_and_other_origi
         "cache-control": "no-store",
         "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
         "referrer-policy": "same-origin",
-        "vary": "Origin, Cookie",
         "x-content-type-options": "nosniff",
     }
 

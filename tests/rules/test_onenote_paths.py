@@ -1,6 +1,10 @@
 """Which paths of Graph pass: OneNote's, as Graph's documents write them, and nothing else (R-09)."""
 
+from urllib.parse import unquote
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.errors import BadRequest
 from shared.onenote_paths import batch_version, check_path, is_resource
@@ -119,6 +123,55 @@ def test_everything_else_is_refused_before_anything_is_asked(path: str) -> None:
 @pytest.mark.parametrize("path", ["v1.0/$batch", "beta/$batch", "V1.0/$Batch"])
 def test_a_batch_is_known_by_its_path(path: str) -> None:
     assert batch_version(path) in ("v1.0", "beta", "V1.0")
+
+
+_PIECES = st.sampled_from(
+    [
+        "a",
+        "1-2!3",
+        "me",
+        "onenote",
+        "..",
+        ".",
+        "%2e",
+        "%2E.",
+        ". ",
+        ";",
+        ":",
+        "'",
+        "(",
+        "%",
+        "%2f",
+        "%5c",
+        "\\",
+        "",
+        "?",
+        "#",
+        "é",
+        "\t",
+    ]
+)
+
+
+@given(
+    version=st.sampled_from(["v1.0", "beta", "V1.0", "v2"]),
+    owner=st.sampled_from(["me", "users/a@b.example", "sites/a:/b:", "groups('1')"]),
+    rest=st.lists(st.lists(_PIECES, max_size=3).map("".join), max_size=5),
+)
+def test_what_passes_means_the_same_to_whoever_reads_it(version: str, owner: str, rest: list[str]) -> None:
+    """R-09: no server on the way finds a dot segment, an empty one or an encoded slash in it."""
+    path = "/".join([version, owner, "onenote", *rest])
+    try:
+        check_path(path)
+    except BadRequest:
+        return
+    for read in (path, unquote(path), unquote(unquote(path))):
+        assert {".", "..", ""}.isdisjoint(segment.partition(";")[0].strip() for segment in read.rstrip("/").split("/"))
+        assert read.isascii()
+        assert read.isprintable()
+        assert "\\" not in read
+        assert not set("?#") & set(path)
+    assert path.count("/") == unquote(path).count("/")
 
 
 @pytest.mark.parametrize("path", ["$batch", "v1.0/$batch/x", "v1.0/me/$batch", "v1.0/%24batch", "v1.0/$batches"])

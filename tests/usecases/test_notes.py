@@ -294,6 +294,30 @@ async def test_the_batch_of_a_crowd_waits_its_turn_and_holds_as_many_places_as_i
     assert times == pytest.approx([1.0, 2.0, 3.0])
 
 
+async def test_nobody_who_waits_is_overtaken_by_who_comes_later(world: World) -> None:
+    """R-15: of one person's calls, the one that has waited longest is next, a batch too."""
+    session = await world.signed_in()
+    world.notes.latency_s = 1.0
+    notes = world.here.notes
+    ended: list[str] = []
+
+    async def call(name: str, places: int) -> None:
+        work = notes.send_batch(session.ref, batch_of(*map(str, range(places)))) if places > 1 else None
+        await (work or notes.send(session.ref, PAGE))
+        ended.append(name)
+
+    async def one_after_another(name: str) -> None:
+        """As soon as its place is free again, it asks for the next."""
+        for _ in range(4):
+            await call(name, 1)
+
+    crowd = [asyncio.create_task(one_after_another(str(number))) for number in range(5)]
+    await asyncio.sleep(0.5)
+    waiting = asyncio.create_task(call("batch", 5))
+    await asyncio.gather(*crowd, waiting)
+    assert ended.index("batch") == 5
+
+
 async def test_a_failed_call_gives_its_place_back(world: World) -> None:
     """Otherwise five failures would lock a user out."""
     session = await world.signed_in()
