@@ -31,6 +31,15 @@ class Load:
     cpu_ms: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One stretch of load: seconds that each request took, that the whole took, and of the server's processor."""
+
+    took: Sequence[float]
+    elapsed_s: float
+    cpu_s: float | None
+
+
 class _Client(asyncio.Protocol):
     def __init__(self, request: bytes, until: float, took: list[float], done: asyncio.Future[None]) -> None:
         self._request = request
@@ -82,7 +91,7 @@ class _Client(asyncio.Protocol):
 
 async def load(
     url: str, *, seconds: float, pid: int | None = None, cookies: Sequence[str] = ("",), connections: int = 16
-) -> Load:
+) -> Sample:
     """Ask `url` (http) over and over; the answers must be 200 with a Content-Length. Raises WrongAnswer.
 
     Each connection sends one of the `cookies`, as far as they go round.
@@ -102,15 +111,22 @@ async def load(
             parts.port or 80,
         )
     await asyncio.gather(*done)
-    elapsed = time.perf_counter() - began
+    elapsed_s = time.perf_counter() - began
     cpu_after = cpu_s(pid)
-    took.sort()
+    used = cpu_after - cpu_before if cpu_before is not None and cpu_after is not None else None
+    return Sample(took=took, elapsed_s=elapsed_s, cpu_s=used)
+
+
+def together(samples: Sequence[Sample]) -> Load:
+    """One measurement of several stretches."""
+    took = sorted(one for sample in samples for one in sample.took)
+    cpu = [sample.cpu_s for sample in samples if sample.cpu_s is not None]
     return Load(
-        per_s=len(took) / elapsed,
+        per_s=len(took) / sum(sample.elapsed_s for sample in samples),
         p50_ms=took[len(took) // 2] * 1e3,
         p99_ms=took[len(took) * 99 // 100] * 1e3,
         requests=len(took),
-        cpu_ms=(cpu_after - cpu_before) / len(took) * 1e3 if cpu_before is not None and cpu_after is not None else None,
+        cpu_ms=sum(cpu) / len(took) * 1e3 if len(cpu) == len(samples) else None,
     )
 
 
