@@ -23,6 +23,6 @@ class Throttling:
         self.counts[vault] += 1
         now = self._clock.now()
         at, told = self._told.get(vault, (now - _A_LINE_EVERY, 0))
-        if now - at >= _A_LINE_EVERY:
+        if abs(now - at) >= _A_LINE_EVERY:
             self._told[vault] = (now, self.counts[vault])
             log.warning("vault_throttled", vault=vault, times=self.counts[vault] - told)

@@ -1,4 +1,4 @@
-"""Owns the sweep's share of a vault's write quota: begins at the documented one, gives way when the vault says so.
+"""Owns the sweep's share of a vault's write quota: begins at the documented one, gives way when it is too much.
 
 Key Vault allows 300 secret creations in 10 s ("Azure Key Vault service limits"); sign-ins need their part of it.
 """
@@ -35,6 +35,6 @@ class Pace:
         self._per_s = min(SHARE_PER_S, self._per_s + _GROWTH_PER_S)
 
     def throttled(self) -> None:
-        """The vault has refused a call for its quota: half as fast, after a pause."""
+        """A call was refused for a quota, or nobody answers any more: half as fast, after a pause."""
         self._per_s = max(_LEAST_PER_S, self._per_s / 2)
         self._next_at = max(self._next_at, asyncio.get_running_loop().time() + _PAUSE_S)

@@ -27,6 +27,9 @@ class Summary:
     refused: int = 0
     """Of the failures, those that everybody would meet: the app itself is refused. Not in the line."""
 
+    in_vain: int = 0
+    """Times in a row, up to now, that the provider gave no answer to go by. Not in the line."""
+
     def add_failure(self, code: str, cause: str) -> None:
         """Count it; `causes` tells the operator where to look, in a few words."""
         self.failed[code] += 1

@@ -45,6 +45,7 @@ _PLANNED_FOR = schedule.PASS_LATEST + timedelta(minutes=30)
 
 _PLANNED_MOST = 50_000
 _REFUSED_MOST = 20
+_IN_VAIN_MOST = 20
 _KEY_LIFETIME = timedelta(days=30)
 
 type _Act = Callable[[Entry, Summary], Coroutine[object, object, Entry | None]]
@@ -195,7 +196,7 @@ class Sweep:
     async def _each(
         self, vault: str, entries: Iterable[Entry], act: _Act, deadline: float, summary: Summary
     ) -> tuple[list[Entry], list[Entry]]:
-        """Some at once, no faster than the vault's share of writes allows, until the time box is full.
+        """Some at once, no faster than the vault's share of writes and the provider allow, until the time box is full.
 
         What is left, and what the others have become.
         """
@@ -217,6 +218,9 @@ class Sweep:
                     become.append(now)
                 if self._store.throttled(vault) > refused:
                     refused = self._store.throttled(vault)
+                    pace.throttled()
+                elif summary.in_vain > _IN_VAIN_MOST:
+                    # It is out of order or has enough of us. Who is not asked for now has no back-off when it is back.
                     pace.throttled()
                 else:
                     pace.went_well()
@@ -244,7 +248,9 @@ class Sweep:
             return entry
         except Unavailable as error:
             summary.add_failure(error.code, str(error))
+            summary.in_vain += 1
             return await self._back_off(entry, summary)
+        summary.in_vain = 0
         summary.renewed += renewal.done
         return replace(entry, marks=renewal.marks)
 

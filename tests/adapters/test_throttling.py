@@ -37,3 +37,13 @@ def test_each_vault_has_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> No
         throttling.hear("a")
         throttling.hear("b")
     assert lines(caplog) == [("a", 1), ("b", 1)]
+
+
+def test_a_clock_set_back_silences_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    throttling = Throttling(clock)
+    with caplog.at_level(logging.INFO, logger="onenote_auth"):
+        throttling.hear("main")
+        clock.advance(-3_600)
+        throttling.hear("main")
+    assert lines(caplog) == [("main", 1), ("main", 1)]

@@ -188,6 +188,34 @@ async def test_one_organizations_trouble_is_not_everybodys(world: World) -> None
     assert (summary.renewed, summary.failed["misconfigured"]) == (70, 30)
 
 
+async def test_a_provider_that_answers_nobody_is_asked_gently_and_everybody_is_renewed_when_it_is_back(
+    world: World,
+) -> None:
+    """R-11: a 429 to everybody is no better for six thousand more calls, and what was not asked waits for no back-off."""
+    sessions = await due_sessions(world, 3_000)
+    world.identity.always = ProviderUnavailable("429")
+    summary = await world.here.sweep.run()
+    assert summary.failed["provider_unavailable"] == len(world.identity.refreshes)
+    assert TIME_BOX_S * 0.8 < len(world.identity.refreshes) < TIME_BOX_S * 1.5
+    untouched = [s for s in sessions if await world.stored(s) == s]
+    assert len(untouched) == 3_000 - len(world.identity.refreshes)
+    world.identity.always = None
+    await asyncio.sleep(300)
+    assert (await world.here.sweep.run()).left_for_next_run == 0
+    assert all([await renewed(world, s) for s in untouched])
+
+
+async def test_one_tenant_without_an_answer_slows_nobody_elses_run(world: World) -> None:
+    """R-11: some tenants' trouble among a thousand others."""
+    await due_sessions(world, 1_000)
+    world.identity.next_refreshes = [ProviderUnavailable("503") if n % 2 else None for n in range(600)]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    summary = await world.here.sweep.run()
+    assert (summary.renewed, summary.failed["provider_unavailable"]) == (700, 300)
+    assert loop.time() - began < 1.2 * 1_000 / SHARE_PER_S
+
+
 @pytest.mark.parametrize("error", [refused("unauthorized_client", 700016), StoreUnavailable("x"), None])
 async def test_trouble_of_the_most_urgent_keeps_nobody_else_waiting(world: World, error: Exception | None) -> None:
     """R-13: fifty sessions of a tenant that has removed the app, or of a vault without its role, come first in every run."""
