@@ -15,7 +15,7 @@ from aiohttp import ClientSession, DummyCookieJar
 from local.bench import remote
 from local.bench.load import Sample, load, together
 from local.bench.processes import BASELINE_APP, PROJECT, Peers, free_port, host, peers, proxy
-from local.bench.provider import ACCESS_TOKEN_SIZE
+from local.bench.provider import ACCESS_TOKEN
 from local.bench.sign_in import sign_in
 
 _GRAPH = "/api/graph/v1.0/me/onenote/notebooks"
@@ -45,7 +45,7 @@ def measure(folder: Path, *, rounds: int, seconds: float) -> dict[str, Any]:
             "CA_BUNDLE": str(around.bundle),
             "GRAPH_BASE_URL": around.provider,
             # Graph answers nobody without one, and it is most of what a call sends.
-            "ACCESS_TOKEN": "t" * ACCESS_TOKEN_SIZE,
+            "ACCESS_TOKEN": ACCESS_TOKEN,
         }
         bare_pid = exits.enter_context(host(BASELINE_APP, bare_settings, bare_port))
         proxy_url, proxy_pid = exits.enter_context(proxy(around))

@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 
 from local.bench import lean_http
-from local.bench.provider import LeanProvider
+from local.bench.provider import ACCESS_TOKEN, LeanProvider
 from local.bench.vault import CountedVault
 from local.listen import Listener
 from local.tls import LocalAuthority, make_authority
@@ -38,7 +38,8 @@ async def _vault(authority: LocalAuthority) -> dict[str, str]:
 async def _proxy(graph: str, bundle: str) -> dict[str, str]:
     """A bare reverse proxy: what passing a call on costs at least, with these parts."""
     context = ssl.create_default_context(cafile=bundle)
-    session = ClientSession(connector=TCPConnector(ssl=context), cookie_jar=DummyCookieJar())
+    token = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
+    session = ClientSession(connector=TCPConnector(ssl=context), cookie_jar=DummyCookieJar(), headers=token)
 
     async def handle(request: web.Request) -> web.Response:
         async with session.get(graph + request.path_qs.removeprefix("/api/graph")) as answer:
