@@ -1,10 +1,11 @@
 """Outgoing connections: the operator's trust roots, a time limit, no cookie, no proxy of the environment."""
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientError, ClientSession, ClientSSLError, web
+from aiohttp import ClientError, ClientSession, ClientSSLError, ConnectionTimeoutError, web
 
 from local.listen import Listener
 from local.tls import LocalAuthority, make_authority
@@ -75,3 +76,21 @@ async def test_a_call_ends_with_its_time_limit(authority: LocalAuthority, listen
         with pytest.raises((TimeoutError, ClientError)):
             await http.get(listener.url())
         assert time.monotonic() - began < 2
+
+
+async def test_a_peer_that_takes_connections_and_says_nothing_is_given_up_where_a_call_has_no_limit(
+    authority: LocalAuthority,
+) -> None:
+    """Its handshake counts too: nothing was sent by then, so the call may be made again."""
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await closed.wait()
+        writer.close()
+
+    closed = asyncio.Event()
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with open_session(str(authority.bundle), total_s=None) as http, asyncio.timeout(8):
+            with pytest.raises(ConnectionTimeoutError):
+                await http.get(f"https://localhost:{port}/")
+        closed.set()
