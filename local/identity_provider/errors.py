@@ -29,7 +29,8 @@ class ProviderError(Exception):
 
     def description(self, trace_id: str, correlation_id: str, at: str) -> str:
         code = f"AADSTS{self.codes[0]}: " if self.codes else ""
-        return f"{code}{self.text} Trace ID: {trace_id} Correlation ID: {correlation_id} Timestamp: {at}"
+        # The line breaks are Microsoft's ("Microsoft Entra authentication and authorization error codes").
+        return f"{code}{self.text}\r\nTrace ID: {trace_id}\r\nCorrelation ID: {correlation_id}\r\nTimestamp: {at}"
 
     def as_json(self, correlation_id: str | None = None) -> dict[str, object]:
         """The body of a refusal by a back-channel endpoint."""

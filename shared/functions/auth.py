@@ -78,7 +78,7 @@ async def callback(call: Call) -> Answer:
         if error:
             # It came through the browser and goes to the log: nothing that does not look like an error's name.
             name = error if _ERROR.fullmatch(error) else "unreadable"
-            refusal = ProviderRefusal(error=name, codes=_codes(fields.one("error_description")))
+            refusal = ProviderRefusal(error=name, codes=_codes(fields.prose("error_description")))
             raise call.parts.sign_in.refused(attempt, refusal)
         answer = await _done(call, await _completed(call, attempt, fields, code))
     except BundleError as failure:
@@ -261,7 +261,7 @@ def _claims(query: Fields) -> str | None:
     return claims
 
 
-def _codes(description: str | None) -> tuple[int, ...]:
+def _codes(description: str) -> tuple[int, ...]:
     """An error that comes through the browser carries its code only at the beginning of its description."""
-    match = _AADSTS.match(description or "")
+    match = _AADSTS.match(description)
     return (int(match[1]),) if match else ()

@@ -47,6 +47,10 @@ class Fields:
             raise BadRequest("invalid_request", f"The parameter {name} holds characters that it can't have.")
         return value.strip() or None
 
+    def prose(self, name: str) -> str:
+        """A text for developers, line breaks and all, as Microsoft writes them: to look into, never to show."""
+        return next((value for key, value in self.pairs if key == name), "")
+
     def __bool__(self) -> bool:
         return bool(self.pairs)
 

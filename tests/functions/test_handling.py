@@ -164,7 +164,8 @@ async def test_refused_consent_returns_with_the_error_in_the_fragment(bundle: Bu
     """R-14: nothing stored, nothing in the query."""
     away = await bundle.call("auth_login", headers=PAGE, return_to=f"{APP}/home?x=1")
     (state,) = parse_qs(urlsplit(away.location).query)["state"]
-    form = {"error": "access_denied", "error_description": "AADSTS65004: declined by X9", "state": state}
+    described = "AADSTS65004: declined by X9.\r\nTrace ID: 1\r\nCorrelation ID: 2\r\nTimestamp: 2026-11-29 10:00:00Z"
+    form = {"error": "access_denied", "error_description": described, "state": state}
     back = await bundle.call("auth_callback", "POST", form=form, headers=PAGE)
     assert back.location.startswith(f"{APP}/home?x=1#")
     assert back.fragment["error"] == "access_denied"
@@ -178,7 +179,8 @@ async def test_refused_consent_returns_with_the_error_in_the_fragment(bundle: Bu
     [
         ({"error": "server_error"}, "provider_unavailable"),
         ({"error": "invalid_request", "error_description": "AADSTS50011: no such redirect"}, "misconfigured"),
-        ({"error": "access_denied", "error_description": "AADSTS90094: admin"}, "admin_consent_required"),
+        ({"error": "access_denied", "error_description": "AADSTS90094: admin.\r\nTrace ID: 1"}, "admin_consent_required"),
+        ({"error": "server_error", "error_description": "at length \ufffd " * 500}, "provider_unavailable"),
         ({"error": "x" * 99}, "misconfigured"),
         ({}, "invalid_request"),
     ],
