@@ -31,6 +31,9 @@ OTHER_PER_10S = 4_000
 
 PAGE = 25
 
+VERSIONS = ("7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01")
+"""Of the API, oldest first. A vault outside Azure's public cloud knows only the older ones."""
+
 _WINDOW_S = 10.0
 _PAGE_SIZE = re.compile(r"[0-9]{1,4}")
 _NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
@@ -51,7 +54,7 @@ class KeyVault:
 
     `writes` counts the requests that make a secret version, `reads` all others; refused by a quota, neither.
     Attributes that may be set at any time: those of `access`, the quotas (None: no limit), `retry_after_s` (the Retry-After of a 429,
-    None: no such header, as far as is known the real service's way). `store` has delays of its own.
+    None: no such header, as far as is known the real service's way), `versions` of the API. `store` has delays of its own.
     """
 
     def __init__(self, *, url: str, accepts: Callable[[str], bool]) -> None:
@@ -61,6 +64,7 @@ class KeyVault:
         self.set_quota_per_10s: int | None = None
         self.other_quota_per_10s: int | None = None
         self.retry_after_s: int | None = None
+        self.versions = VERSIONS
         self.writes = 0
         self.reads = 0
         self.throttled = 0
@@ -115,8 +119,7 @@ class KeyVault:
         try:
             self._authenticate(request)
             self.access.check(request.method, request.path)
-            if not request.query.get("api-version"):
-                raise bad_parameter("The request is missing the query parameter api-version.")
+            self._check_version(request.query.get("api-version"))
             self._count(request)
             name = request.match_info.get("name")
             if name is not None and not _NAME.fullmatch(name):
@@ -133,6 +136,15 @@ class KeyVault:
             raise VaultError(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
         if not self._accepts(token):
             raise VaultError(401, "Unauthorized", "AKV10032: Invalid issuer, audience or lifetime of the token.")
+
+    def _check_version(self, version: str | None) -> None:
+        if not version:
+            raise bad_parameter("The request is missing the query parameter api-version.")
+        if version not in self.versions:
+            raise bad_parameter(
+                f"The specified version ({version}) is not recognized. "
+                f"Consider using the latest supported version ({self.versions[-1]})."
+            )
 
     def _count(self, request: web.Request) -> None:
         write = request.method == hdrs.METH_PUT

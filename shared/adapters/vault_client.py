@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 CALL_LIMIT_S = 10
 _WAIT_MOST_S = 2
+_API_VERSION = "7.4"
+"""Has all that is used here, and clouds, appliances and emulators know it that answer 400 to the SDK's own newest."""
+
 _AZURE_VAULTS = re.compile(r"\.vault(?:\.azure\.net|\.azure\.cn|\.usgovcloudapi\.net)$")
 
 
@@ -64,6 +67,7 @@ def open_client(
     return SecretClient(
         vault_url=url,
         credential=credential,
+        api_version=_API_VERSION,
         # Without a session of our own the SDK opens a TLS connection for every call.
         transport=AioHttpTransport(session=http, session_owner=False),
         # Of the SDK's thirteen steps the two that a call needs: the others cost as much again, follow redirects with

@@ -253,6 +253,16 @@ async def test_a_deletion_names_the_secret_and_the_clients_api_version(world: Wo
     assert world.calls("GET", "/deletedsecrets") == 0
 
 
+async def test_a_vault_outside_the_public_cloud_need_not_know_the_newest_api(world: World) -> None:
+    """What it does not know it answers with 400; the SDK by itself asks for its own newest version."""
+    world.vault.versions = ("7.3", "7.4")
+    stored = await world.store.create(new_ref(NORTH), record(START))
+    await world.store.annotate(stored.ref, stored.version, stored.record.marks)
+    assert (await world.store.load(stored.ref)).record == stored.record
+    assert len(await listed(world.store)) == 1
+    await world.store.delete(stored.ref)
+
+
 async def test_marks_cost_no_write(world: World) -> None:
     """R-11: the vault's quota for new versions is for renewals."""
     stored = await world.store.create(new_ref(NORTH), record(START))

@@ -402,6 +402,14 @@ async def test_what_is_not_there_is_said_in_the_service_s_own_shape(
         assert answer.status == 400  # api-version is missing
 
 
+async def test_a_vault_names_the_newest_api_that_it_knows(vault: KeyVault, raw: Callable[..., Any]) -> None:
+    vault.versions = ("7.3", "7.4")
+    assert (await raw("GET", "/secrets", **{"api-version": "7.4"}))[0] == 200
+    status, body, _ = await raw("GET", "/secrets", **{"api-version": "7.5"})
+    assert (status, body["error"]["code"]) == (400, "BadParameter")
+    assert "latest supported version (7.4)" in body["error"]["message"]
+
+
 async def test_the_vault_can_misbehave_like_any_service(vault: KeyVault, client: SecretClient) -> None:
     """A write whose answer is lost has happened all the same, and more than once: below the SDK's retries, which are
     off here, aiohttp repeats a PUT by itself where the connection had been used before."""
