@@ -139,7 +139,8 @@ class MsalIdentity:
         if endpoints.end_session is None:
             return return_url
         parameters = {"post_logout_redirect_uri": return_url, "state": state}
-        if account and account.login_hint:
+        # The claim `login_hint` and nothing else: "Don't use UPNs" ("OpenID Connect on the Microsoft identity platform").
+        if account and account.login_hint and account.login_hint != account.username:
             parameters["logout_hint"] = account.login_hint
         return with_query(endpoints.end_session, parameters)
 

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
@@ -194,6 +195,14 @@ async def test_the_provider_shows_its_own_sign_out_at_the_accounts_authority(wor
         assert url.startswith(f"{world.front}/{segment}/oauth2/v2.0/logout?")
         expected = {"post_logout_redirect_uri": f"{world.app}/signed-out", "state": "the state"}
         assert sent_in(url) == expected | ({"logout_hint": account.login_hint} if account else {})
+
+
+async def test_a_user_name_is_no_hint_for_the_providers_sign_out(world: ProviderWorld) -> None:
+    """R-12: it takes the claim `login_hint` only; an account without one keeps the user name in its place."""
+    account = work_account(tenant=CONTOSO_TENANT)
+    account = replace(account, login_hint=account.username)
+    url = await world.identity.sign_out_url(account, f"{world.app}/signed-out", "the state")
+    assert sent_in(url) == {"post_logout_redirect_uri": f"{world.app}/signed-out", "state": "the state"}
 
 
 # Metadata ------------------------------------------------------------------------------------------------------
