@@ -110,7 +110,9 @@ def explain(status: int, code: str | None, *, method: str, path: str, held: tupl
         status == 403 and code in ("accessDenied", "AccessDenied", "Authorization_RequestDenied")
     ):
         scope = least_permission(method, path)
-        if not scopes.covers(held, scope):
+        # Whoever may read may list: "Notes.Create" is only the least that lists.
+        lists = method == "GET" and scope == "Notes.Create" and scopes.covers(held, "Notes.Read")
+        if not (lists or scopes.covers(held, scope)):
             detail = f"This needs the permission {scope}, which the person has not given yet."
             return Explanation(code="permission_missing", detail=detail, scope=scope)
         return _FORBIDDEN

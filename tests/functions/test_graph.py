@@ -289,6 +289,15 @@ async def test_a_missing_permission_is_named_with_a_link_that_asks_for_it(bundle
     assert explanation["login_url"].endswith("&scope=Notes.Create")
 
 
+@pytest.mark.parametrize("code", ["40001", "40004", "accessDenied"])
+async def test_who_may_read_is_not_asked_for_more_to_list(bundle: Bundle, code: str) -> None:
+    """R-08, R-15: Notes.Create lists as well, but whoever has Notes.Read lacks no permission for that."""
+    await bundle.signed_in()
+    bundle.world.notes.usual = graph_error(403, code)
+    got = await bundle.call("graph_call", "GET", NOTEBOOKS)
+    assert got.json["explanation"]["code"] == "onenote_forbidden"
+
+
 @pytest.mark.parametrize(("given", "sent"), [("120", "120"), (None, "60")])
 async def test_throttling_says_how_long_to_wait(given: str | None, sent: str) -> None:
     """R-15: Retry-After, also where OneNote names none."""

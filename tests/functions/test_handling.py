@@ -179,7 +179,7 @@ async def test_refused_consent_returns_with_the_error_in_the_fragment(bundle: Bu
     [
         ({"error": "server_error"}, "provider_unavailable"),
         ({"error": "invalid_request", "error_description": "AADSTS50011: no such redirect"}, "misconfigured"),
-        ({"error": "access_denied", "error_description": "AADSTS90094: admin.\r\nTrace ID: 1"}, "admin_consent_required"),
+        ({"error": "access_denied", "error_description": "AADSTS90094: a\r\nTrace ID: 1"}, "admin_consent_required"),
         ({"error": "server_error", "error_description": "at length \ufffd " * 500}, "provider_unavailable"),
         ({"error": "x" * 99}, "misconfigured"),
         ({}, "invalid_request"),
