@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from local.host.keys import FUNCTION_SETTING, MASTER_SETTING
 from shared.settings import read_settings
 from tests.functions.document import operations
 
@@ -36,6 +37,13 @@ def test_the_readme_names_every_setting_and_no_other() -> None:
     set_by_azure = {"IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
     assert first_cells(section(README, "Settings")) == read - set_by_azure
     assert all(name in README for name in set_by_azure)
+
+
+def test_the_readme_says_how_keys_are_set_where_azure_gives_none() -> None:
+    """R-18: without them nobody on a laptop can call the operator's routes or start the timer by hand."""
+    laptop = README.split("### 3a.", 1)[1].split("### 3b.", 1)[0]
+    assert all(f"${name}" in laptop for name in (FUNCTION_SETTING, MASTER_SETTING))
+    assert "/admin/functions/sweep" in laptop
 
 
 def test_the_readme_names_every_route_with_its_methods_and_no_other() -> None:

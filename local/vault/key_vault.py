@@ -64,7 +64,7 @@ class KeyVault:
         self.set_quota_per_10s: int | None = None
         self.other_quota_per_10s: int | None = None
         self.retry_after_s: int | None = None
-        self.versions = VERSIONS
+        self.versions: tuple[str, ...] = VERSIONS
         self.writes = 0
         self.reads = 0
         self.throttled = 0
