@@ -59,12 +59,12 @@ class Sessions:
         # Never a look-up that is under way: it may have begun before what the caller needs to see.
         return await self._loaded(ref, self._begin(ref))
 
-    def put(self, stored: Stored) -> None:
-        """Remember what was just read or written."""
+    def put(self, stored: Stored, *, read_at: datetime | None = None) -> None:
+        """Remember what was read or written, just now or at `read_at`."""
         known = self._known.get(stored.ref)
         if stored.ref in self._ended or (known and known[1].record.refreshed_at > stored.record.refreshed_at):
             return  # over, or renewed since the caller got it
-        self._known[stored.ref] = (self._clock.now(), stored)
+        self._known[stored.ref] = (read_at or self._clock.now(), stored)
         self._known.move_to_end(stored.ref)
         while len(self._known) > _MOST:
             self._known.popitem(last=False)
@@ -91,7 +91,9 @@ class Sessions:
                 stored.record.grant, seen_at=now, now=now, name=stored.ref.name, policy=self._policy
             )
             marks = replace(marks, due_at=min(marks.due_at, wanted))
-        self.put(replace(stored, record=replace(stored.record, marks=marks)))
+        if known := self._known.get(stored.ref):
+            # As old as it was: noting reads nothing, and a sign-out elsewhere must not stay unseen for longer (R-12).
+            self.put(replace(stored, record=replace(stored.record, marks=marks)), read_at=known[0])
         task = asyncio.create_task(self._write_seen(stored.ref, stored.version, marks))
         self._background.add(task)
         task.add_done_callback(self._background.discard)

@@ -57,6 +57,18 @@ async def test_a_clock_that_jumps_does_not_stretch_the_cache_time(world: World) 
         await world.here.sessions.get(session.ref)
 
 
+async def test_noting_use_does_not_stretch_the_cache_time(world: World) -> None:
+    """R-12: what is noted was not read; a sign-out elsewhere would stay hidden for twice as long."""
+    session = await world.signed_in(seen_ago=timedelta(minutes=59, seconds=30))
+    await world.here.sessions.get(session.ref)
+    await world.instance().sign_out.session(session.ref)
+    await asyncio.sleep(CACHE_S - 5)
+    world.here.sessions.seen(await world.here.sessions.get(session.ref))
+    await asyncio.sleep(6)
+    with pytest.raises(NotSignedIn):
+        await world.here.sessions.get(session.ref)
+
+
 async def test_a_vault_that_cannot_be_asked_is_never_read_as_signed_out(world: World) -> None:
     """R-12: 503, and afterwards the session is there."""
     session = await world.signed_in()
