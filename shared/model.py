@@ -144,10 +144,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A whole vault, looked through once. `doubtful` and `foreign` are the store's own words, for its `repair_indexes`.
+    """A whole vault, looked through once. `doubtful` is the store's own word, for its `repair_indexes`.
 
     `secrets` is how many there were of every kind. `doubtful` names indexes that may not be right; `foreign` sessions that
-    another release wrote.
+    another release wrote, so that nothing is known of them but the name.
     """
 
     entries: Sequence[Entry]

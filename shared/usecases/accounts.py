@@ -7,7 +7,7 @@ from itertools import batched
 
 from shared import log
 from shared.errors import BadRequest, BundleError, NotSignedIn, ReauthRequired, Unavailable
-from shared.model import Health, Stored, digest
+from shared.model import Health, SessionRef, Stored, digest
 from shared.ports import SessionStore
 from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
@@ -108,7 +108,10 @@ class Accounts:
     async def _revoke_all(self) -> None:
         total = 0
         for vault in self._store.vaults:
-            refs = [entry.ref for entry in (await self._store.listing(vault)).entries]
+            listing = await self._store.listing(vault)
+            refs = [entry.ref for entry in listing.entries]
+            # Another release can read these, so their cookies would be good again with it.
+            refs += [SessionRef(vault=vault, name=name) for name in listing.foreign]
             for some in batched(refs, _REVOKE_AT_ONCE, strict=False):
                 await asyncio.gather(*map(self._sign_out.session, some))
                 self._revoked += len(some)

@@ -88,6 +88,7 @@ class SessionStoreContract:
             await subject.store.load(ref)
         listing = await subject.store.listing(NORTH)
         assert [entry.ref for entry in listing.entries] == [known]
+        assert listing.foreign == {ref.name}
         subject.advance(2 * MINUTE)
         await subject.store.repair_indexes(NORTH, listing, subject.now())
         await subject.store.purge(NORTH, subject.now())

@@ -198,7 +198,7 @@ class MemoryStore(Switches):
                     marks = record_format.from_tags(self._vaults[vault][name].current.tags)
                     entries.append(Entry(ref=SessionRef(vault=vault, name=name), version="", marks=marks))
             if len(page) < _PAGE:
-                return Listing(entries=entries, secrets=secrets)
+                return Listing(entries=entries, secrets=secrets, foreign=frozenset(self._foreign(vault)))
             last = page[-1]
 
     async def account_page(self, vault: str, page: str | None) -> tuple[Sequence[str], str | None]:
@@ -235,9 +235,7 @@ class MemoryStore(Switches):
             if entry.marks.sid_hash:
                 wanted.setdefault(_SID + entry.marks.sid_hash, set()).add(entry.ref.name)
         there = {name for name in self._page(vault, "", None) if name.startswith((_ACCOUNT, _SID))}
-        foreign = {
-            name for name in self._page(vault, "", None) if name.startswith(_SESSION) and not self._ours(vault, name)
-        }
+        foreign = self._foreign(vault)
         changed = 0
         for name in {*wanted, *there}:
             secret, names = self._vaults[vault].get(name), wanted.get(name, set())
@@ -289,6 +287,10 @@ class MemoryStore(Switches):
         except (ValueError, RecordTooNew):
             return False
         return True
+
+    def _foreign(self, vault: str) -> set[str]:
+        """Sessions that another release wrote."""
+        return {n for n in self._page(vault, "", None) if n.startswith(_SESSION) and not self._ours(vault, n)}
 
     def _write(self, ref: SessionRef, record: Record) -> Stored:
         tags = record_format.to_tags(record.marks)

@@ -136,6 +136,14 @@ async def test_revoke_all_ends_everything_in_every_vault_and_says_when_it_is_don
     assert (await world.memory.listing("b")).entries == []
 
 
+async def test_revoke_all_ends_what_another_release_wrote(world: World) -> None:
+    """R-18: after an incident a rolled-back release leaves no tokens behind either."""
+    session = await world.signed_in()
+    world.memory.put_raw(session.ref, '{"v": 2}', {"v": "2"})
+    assert await world.here.accounts.revoke_all() == (1, True)
+    assert session.ref.name in world.memory.names(deleted=True)
+
+
 async def test_revoke_all_keeps_its_minute_and_is_called_again() -> None:
     """R-18: a request has an end; what is left is ended by the next."""
     world = World()
