@@ -54,7 +54,6 @@ class Cookies:
     """Reads and writes them. `value` arguments are what the browser sent, or None."""
 
     def __init__(self, settings: Settings, ring: KeyRing, clock: Clock) -> None:
-        self._settings = settings
         self._ring = ring
         self._clock = clock
         self._base_path = urlsplit(settings.public_base_url).path

@@ -86,7 +86,6 @@ class Engine:
             return stored
         if stored.record.marks.flow is Flow.TOKEN:
             return stored  # good until it ends, and never renewed
-        _refuse_dead(stored)
         try:
             return await self._renewed(stored, enough)
         except (Unavailable, Misconfigured):

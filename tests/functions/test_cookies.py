@@ -249,6 +249,7 @@ async def test_a_cookie_in_use_is_issued_again_about_daily(bundle: Bundle) -> No
             "scopes": ("Notes.Create", "Notes.Read"),
             "flow": Flow.TOKEN,
             "login_hint": "ä@b.example",
+            "domain_hint": "organizations",
             "claims": '{"access_token":{}}',
             "replaces": SessionRef(vault="main", name="s-" + "0" * 64),
             "extends": True,
@@ -257,7 +258,7 @@ async def test_a_cookie_in_use_is_issued_again_about_daily(bundle: Bundle) -> No
     ],
 )
 async def test_an_attempt_comes_back_as_it_was(bundle: Bundle, changes: dict[str, object]) -> None:
-    """R-04: what the callback needs; prompt and domain hint have done their work by then."""
+    """R-04: what the callback and another round need; a prompt has done its work by then."""
     made = attempt(bundle, "state-1", **changes)
     name, value = await sealed(bundle, made)
     opened, clear = await bundle.cookies.attempt("state-1", {name: value})

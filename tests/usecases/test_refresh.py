@@ -23,6 +23,7 @@ from shared.errors import (
 )
 from shared.model import Flow, Health, SessionRef, Stored
 from shared.usecases.claims import Claims
+from shared.usecases.refresh import Renewal
 from tests.doubles.identity import personal_account, refused, work_account
 from tests.doubles.virtual_time import LoopClock
 from tests.doubles.watched_store import WatchedStore
@@ -218,6 +219,25 @@ async def test_a_waiter_does_not_send_the_token_that_it_came_with(world: World) 
     assert answer.record.grant.refresh_token != stale.record.grant.refresh_token
 
 
+async def test_a_renewal_looks_into_the_vault_once(world: World) -> None:
+    """R-11: right before the refresh token is sent; the look that the timer has just had is enough."""
+    asked, due = await world.signed_in(lives_s=0), await world.signed_in(lives_s=0)
+    await world.here.sessions.get(asked.ref)
+    before = world.store.calls["load"]
+    await world.here.engine.usable(asked.ref)
+    await world.here.engine.renew_due(due.ref, due.record.marks.due_at)
+    assert world.store.calls["load"] == before + 2
+
+
+async def test_the_timer_leaves_alone_what_was_renewed_since_it_was_listed(world: World) -> None:
+    """R-11: by a request, or by another instance's timer."""
+    session = await world.signed_in(lives_s=0)
+    await world.instance().engine.usable(session.ref)
+    renewal = await world.here.engine.renew_due(session.ref, session.record.marks.due_at)
+    assert renewal == Renewal(marks=(await world.stored(session)).record.marks, done=False)
+    assert len(world.identity.refreshes) == 1
+
+
 async def test_a_provider_that_keeps_the_refresh_token_is_as_good(world: World) -> None:
     """R-11: RFC 6749 §6 leaves rotation to the provider."""
     world.identity.rotates = False
@@ -406,6 +426,17 @@ async def test_tokens_are_never_stored_after_the_session_was_deleted_elsewhere(w
     await world.here.engine.settle()
     with pytest.raises(SessionUnknown):
         await world.stored(session)
+    with pytest.raises(NotSignedIn):
+        await world.here.sessions.get(session.ref)
+
+
+async def test_a_vault_that_takes_no_writes_is_tried_ever_more_seldom(world: World) -> None:
+    """R-11: after a minute twice a minute, for each session whose tokens wait."""
+    session = await world.signed_in(lives_s=0)
+    world.store.fail("replace", StoreUnavailable("HTTP 503"), times=1_000)
+    await world.here.engine.usable(session.ref)
+    await asyncio.sleep(600)
+    assert 20 <= world.store.calls["replace"] <= 27
 
 
 async def test_settle_has_an_end_where_the_vault_has_none(world: World) -> None:
@@ -625,9 +656,19 @@ async def test_a_sign_out_elsewhere_during_a_renewal_revives_nothing(world: Worl
     with pytest.raises(NotSignedIn):
         await caller
     with pytest.raises(NotSignedIn):
-        await world.here.engine.usable(session.ref)
+        await world.here.sessions.get(session.ref)
     with pytest.raises(SessionUnknown):
         await world.stored(session)
+
+
+async def test_a_claims_challenge_after_a_sign_out_elsewhere_ends_the_session_here(world: World) -> None:
+    """R-12: there is nothing left to mark, and the cache need not run out first."""
+    session = await world.signed_in()
+    stored = await world.here.sessions.get(session.ref)
+    await world.instance().sign_out.session(session.ref)
+    await world.here.engine.challenged(stored, None)
+    with pytest.raises(NotSignedIn):
+        await world.here.sessions.get(session.ref)
 
 
 async def test_signing_out_and_renewing_in_any_order_never_leaves_a_session_behind(rng: random.Random) -> None:
@@ -803,6 +844,25 @@ async def test_people_who_poll_do_not_ask_the_provider_on_and_on_with_a_wrong_se
     world.identity.always = None
     await asyncio.sleep(10)
     assert await world.here.engine.usable(session.ref)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("invalid_client", 7000215),
+        refused("temporarily_unavailable"),
+        Misconfigured(["AUTH_CLIENT_SECRET is wrong"]),
+        ProviderUnavailable("HTTP 503"),
+    ],
+)
+async def test_a_renewal_that_came_to_nothing_gives_its_claim_back(error: Exception) -> None:
+    """R-11: the next try, on whichever instance, need not wait until it runs out."""
+    world = World(strict=True)
+    session = await world.signed_in(lives_s=0)
+    world.identity.next_refreshes = [error]
+    with pytest.raises((Misconfigured, ProviderUnavailable)):
+        await world.here.engine.usable(session.ref)
+    assert (await world.stored(session)).record.marks.claim is None
 
 
 async def test_a_claim_counts_although_its_instances_clock_is_ahead() -> None:

@@ -5,6 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import override
 
+import pytest
+
+from shared.errors import RecordTooNew, StoreUnavailable
 from shared.model import Record, SessionRef, Stored
 from shared.usecases.sessions import Sessions
 from shared.usecases.unsaved import Unsaved
@@ -45,3 +48,29 @@ async def test_tokens_that_come_while_the_writer_ends_are_written_too(world: Wor
     while store.unsaved.under_way:
         await asyncio.wait(list(store.unsaved.under_way))
     assert (await store.load(session.ref)).record.grant.refresh_token == "second"
+
+
+async def test_what_a_newer_release_wrote_meanwhile_stays(world: World) -> None:
+    """R-11: a release that is being rolled back gives its own tokens up, and ends trying."""
+    session = await world.signed_in(lives_s=0)
+    world.store.fail("replace", StoreUnavailable("HTTP 503"))
+    await world.here.engine.usable(session.ref)
+    world.memory.put_raw(session.ref, '{"v": 2}', {"v": "2"})
+    await world.here.engine.settle(within_s=600)
+    assert not world.here.engine._unsaved._kept
+    with pytest.raises(RecordTooNew):
+        await world.stored(session)
+
+
+async def test_a_sign_out_while_the_writer_looks_stops_the_write(world: World) -> None:
+    """R-12: also where the vault could not be told of the sign-out yet."""
+    session = await world.signed_in(lives_s=0)
+    world.store.fail("replace", StoreUnavailable("HTTP 503"))
+    await world.here.engine.usable(session.ref)
+
+    async def signed_out() -> None:
+        world.here.sessions.end(session.ref)
+
+    world.store.during["load"] = signed_out
+    await world.here.engine.settle()
+    assert await world.stored(session) == session
