@@ -290,6 +290,13 @@ async def test_a_wrong_wish_is_a_page_to_a_person_and_a_problem_to_a_program(
     assert bundle.world.identity.authorizations == []
 
 
+async def test_the_error_page_of_a_wrong_wish_leads_back_to_where_the_person_was(bundle: Bundle) -> None:
+    """R-14."""
+    query = {"prompt": "whatever", "return_to": APP + "/x"}
+    answer = await bundle.call("auth_login", headers=PAGE, query=query)
+    assert parse_qs(urlsplit(answer.headers["location"]).query)["return_to"] == [APP + "/x"]
+
+
 async def test_after_a_wrong_account_trying_again_asks_which_one(bundle: Bundle) -> None:
     """R-14: the provider would take the same one again, without asking."""
     again = {code: (await bundle.call("auth_error", code=code)).body for code in ("wrong_account", "attempt_expired")}
@@ -473,13 +480,13 @@ async def test_min_validity_is_a_number_of_seconds(value: str) -> None:
 
 @pytest.mark.parametrize("name", ["auth_sessions", "auth_token", "graph_call"])
 async def test_without_a_session_there_is_a_401_with_a_way_to_sign_in(name: str) -> None:
-    """R-13."""
+    """R-13: a problem, also in a frame that would take a page."""
     bundle = Bundle(AUTH_EXPOSE_ACCESS_TOKEN="true")
     answer = await bundle.call(
         name,
         "POST" if name == "auth_token" else "GET",
         path="graph/v1.0/me/onenote/pages",
-        headers={"referer": APP + "/x"},
+        headers={**PAGE, "referer": APP + "/x"},
     )
     assert (answer.status, answer.json["code"]) == (401, "not_signed_in")
     assert answer.json["reconnect_url"] == f"{OURS}/api/auth/login?return_to={quote(APP + '/x', safe='')}"

@@ -350,6 +350,7 @@ async def test_places_come_back_however_calls_end(world: World, rng: random.Rand
     world.notes.answers, began = [], asyncio.get_running_loop().time()
     await asyncio.gather(*(notes.send(session.ref, PAGE) for _ in range(5)))
     assert asyncio.get_running_loop().time() - began == pytest.approx(3.0)
+    assert not notes._gates._queues  # else everybody who ever waited would be remembered
 
 
 # Batches ----------------------------------------------------------------------------------------------------

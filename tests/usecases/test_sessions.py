@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import Misconfigured, NotSignedIn, ReauthRequired, StoreUnavailable
-from shared.model import Flow, SessionRef
+from shared.model import Flow, Health, SessionRef
 from shared.usecases.sessions import Sessions
 from tests.usecases.world import CACHE_S, POLICY, World
 
@@ -130,6 +130,24 @@ async def test_use_is_written_down_a_few_times_a_day_at_most(world: World) -> No
     assert world.clock.now() - (await world.stored(session)).record.marks.seen_at < timedelta(hours=2)
 
 
+async def test_a_burst_of_use_is_written_down_once(world: World) -> None:
+    """R-11."""
+    session = await world.signed_in(seen_ago=timedelta(days=2))
+    for _ in range(5):
+        world.here.sessions.seen(await world.here.sessions.get(session.ref))
+    await asyncio.sleep(1)
+    assert world.store.calls["annotate"] == 1
+
+
+async def test_use_does_not_cut_the_timers_back_off_short(world: World) -> None:
+    """R-11: a provider in trouble is not asked sooner because somebody is at their browser."""
+    session = await world.signed_in(seen_ago=timedelta(days=2), health=Health.RETRYING)
+    world.here.sessions.seen(session)
+    await asyncio.sleep(1)
+    marks = (await world.stored(session)).record.marks
+    assert (marks.seen_at, marks.due_at) == (world.clock.now() - timedelta(seconds=1), session.record.marks.due_at)
+
+
 async def test_use_that_cannot_be_written_down_disturbs_nobody(world: World) -> None:
     """R-11: the next use writes it."""
     session = await world.signed_in(seen_ago=timedelta(days=2))
@@ -197,6 +215,7 @@ async def test_use_that_the_vault_refuses_to_note_is_no_unheard_of_failure(world
     (task,) = world.here.sessions._background
     await asyncio.wait({task})
     assert task.exception() is None
+    assert not world.here.sessions._background
 
 
 async def test_noting_use_does_not_put_an_older_record_over_a_renewal(world: World) -> None:

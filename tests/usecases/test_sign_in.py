@@ -192,8 +192,9 @@ async def test_an_account_that_may_not_sign_in_is_refused_whatever_the_provider_
 
 async def test_an_account_of_the_named_tenant_may_sign_in(world: World) -> None:
     """R-03."""
-    sign_in = world.here.sign_in(tenant=WORK_TENANT)
-    assert (await finish(world, sign_in, work_account(), await begin(sign_in))).session
+    for tenant in (WORK_TENANT, "contoso.example"):  # a domain says nothing of the id: there the issuer is the check
+        sign_in = world.here.sign_in(tenant=tenant)
+        assert (await finish(world, sign_in, work_account(), await begin(sign_in))).session
 
 
 @pytest.mark.parametrize(
@@ -229,12 +230,12 @@ async def test_a_personal_account_at_common_is_redeemed_at_consumers(world: Worl
 async def test_a_code_that_consumers_does_not_take_starts_sign_in_again_there(world: World, refusal: Exception) -> None:
     """R-02: nobody has confirmed that it takes codes of common."""
     sign_in = world.here.sign_in()
-    attempt = await begin(sign_in, login_hint="kim@outlook.example")
+    attempt = await begin(sign_in, login_hint="kim@outlook.example", prompt="login")
     world.identity.next_redemptions = [refusal]
     again = await sign_in.complete(attempt, world.identity.code_for(personal_account()), PERSONAL_TENANT)
     assert isinstance(again, StartAgain)
     assert (again.attempt.authority, again.attempt.kind) == ("consumers", AccountKind.PERSONAL)
-    assert again.attempt.login_hint == "kim@outlook.example"
+    assert (again.attempt.login_hint, again.attempt.prompt) == ("kim@outlook.example", None)
     assert again.attempt.return_to == HOME
     for field in ("state", "nonce", "code_verifier"):
         assert getattr(again.attempt, field) != getattr(attempt, field)
@@ -380,6 +381,18 @@ async def test_more_permissions_for_the_same_account_keep_the_session(world: Wor
     assert stored.record.marks.created_at == first.stored.record.marks.created_at
     usable = await world.here.engine.usable(first.stored.ref)
     assert usable.record.grant.scopes == ("Notes.Create", "Notes.Read")
+    assert (world.store.calls["create"], world.store.calls["load"]) == (1, 1)
+
+
+@pytest.mark.parametrize("step", ["load", "replace"])
+async def test_more_permissions_that_can_not_be_stored_leave_the_session_as_it_was(world: World, step: str) -> None:
+    """R-08: a vault that is away makes nobody another session, and ends none."""
+    sign_in = world.here.sign_in()
+    first = await finish(world, sign_in, work_account(), await begin(sign_in))
+    attempt = await begin(sign_in, scope="Notes.Create", current=first.stored)
+    world.store.fail(step, StoreUnavailable("HTTP 503"))
+    assert await failure(sign_in, attempt, world.identity.code_for(work_account())) == "store_unavailable"
+    assert await living(world) == [first.stored]
 
 
 async def test_more_permissions_for_another_account_start_another_session(world: World) -> None:
@@ -492,6 +505,14 @@ async def test_signing_in_again_goes_to_the_same_account_with_what_the_provider_
     assert current.record.marks.account_hash == marks_before.account_hash
 
 
+async def test_signing_in_again_asks_for_no_more_than_the_session_had(world: World) -> None:
+    """R-08, R-13: the default is for who names nothing and has nothing."""
+    session = await world.signed_in(health=Health.REAUTH_REQUIRED, reason="grant_revoked", scopes=("Notes.Create",))
+    assert (await begin(world.here.sign_in(), current=session)).scopes == ("Notes.Create",)
+    lowered = world.here.sign_in(allowed_scopes=("Notes.Read",))
+    assert (await begin(lowered, current=session)).scopes == ("Notes.Read",)
+
+
 async def test_consent_that_was_taken_back_is_asked_for_again(world: World) -> None:
     """R-13: `prompt=consent`, unless the caller says otherwise."""
     signed_in = await world.signed_in(lives_s=0)
@@ -560,6 +581,16 @@ async def test_tokens_that_fail_a_check_sign_nobody_in(world: World) -> None:
             await sign_in.complete_token(await begin(sign_in, flow="token", account="work"), token_answer("it"))
         assert (caught.value.code, caught.value.return_to) == (code, HOME)
     assert world.memory.names() == []
+
+
+async def test_a_token_flows_session_that_can_not_be_stored_says_why_where_the_person_was(world: World) -> None:
+    """R-05, R-14."""
+    sign_in = world.here.sign_in(allow_token_flow=True)
+    world.identity.accepts["good"] = work_account()
+    world.store.fail("create", StoreUnavailable("HTTP 503"))
+    with pytest.raises(SignInFailed) as caught:
+        await sign_in.complete_token(await begin(sign_in, flow="token"), token_answer())
+    assert (caught.value.code, caught.value.return_to) == ("store_unavailable", HOME)
 
 
 async def test_a_token_flows_session_is_never_extended_and_extends_none(world: World) -> None:
