@@ -16,7 +16,7 @@ ADMIN = (90094, 90095, 50105, 53003, 530032, 530035, 53004, 53010, 53011, 50057,
 OPERATOR = (
     700016, 700011, 70001, 7000112, 7000215, 7000222, 7000218, 700025, 700027, 50012, 700024, 70021, 700213, 700211,
     700212, 700229, 50011, 50194, 9002332, 90130, 90124, 9001023, 90027, 70011, 28002, 28003, 650053, 650057, 65005,
-    500011, 700005, 9002313, 900144, 90014, 90023, 90100, 700222, 700236, 70005, 700054,
+    500011, 700005, 9002327, 9002313, 900144, 90014, 90023, 90100, 700222, 700236, 70005, 700054,
 )  # fmt: skip
 TRANSIENT = (50196, 90033, 90006, 90012, 90024, 90055, 50033, 50087, 90090, 70012, 50088)
 RESTART = (54005, 501481)
@@ -71,6 +71,12 @@ def test_a_spent_code_starts_sign_in_again_and_never_ends_a_grant(code: int) -> 
     verdict = grant_error(code)
     assert verdict.restart
     assert not verdict.grant
+
+
+def test_a_redirect_uri_of_the_wrong_platform_is_named() -> None:
+    """R-01: under "Mobile" the provider refuses our credential, under "Single-page application" a server's request."""
+    for error, code in (("invalid_client", 700025), ("invalid_request", 9002327)):
+        assert "platform Web" in MENDS[judge(ProviderRefusal(error=error, codes=(code,))).reason]
 
 
 def test_a_locked_account_is_told_to_the_person_and_ends_no_grant() -> None:
