@@ -46,14 +46,23 @@ class Forbidden(BundleError):
 class SignInFailed(BundleError):
     """An attempt to sign in came to nothing. `code` names the text that the person reads.
 
-    `return_to` is where the attempt was to end, when it could be read; the error page leads on to it.
+    `return_to` is where the attempt was to end, when it could be read; the error page leads on to it. `claims` is what
+    the next one must show the provider, as JSON.
     """
 
-    def __init__(self, code: str, *, return_to: str | None = None, correlation_id: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        *,
+        return_to: str | None = None,
+        correlation_id: str | None = None,
+        claims: str | None = None,
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.return_to = return_to
         self.correlation_id = correlation_id
+        self.claims = claims
 
 
 class ReauthRequired(BundleError):

@@ -199,10 +199,10 @@ async def _done(call: Call, done: Completed | StartAgain) -> Answer:
 
 
 def _failed(call: Call, failure: BundleError, attempt: Attempt | None) -> Answer:
-    return_to = failure.return_to if isinstance(failure, SignInFailed) else None
+    return_to, claims = (failure.return_to, failure.claims) if isinstance(failure, SignInFailed) else (None, None)
     if failure.code == "access_denied" and return_to:
         return redirect(return_to + error_fragment(call.settings, "access_denied"))
-    claims = attempt.claims if attempt else None
+    claims = claims or (attempt.claims if attempt else None)
     return error_redirect(call.settings, problem_of(failure), return_to, claims=claims)
 
 

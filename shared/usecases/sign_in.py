@@ -168,7 +168,12 @@ class SignIn:
             verdicts.Who.LATER: "provider_unavailable",
             verdicts.Who.PERSON: verdict.reason,
         }[verdict.who]
-        return SignInFailed(code, return_to=attempt.return_to, correlation_id=refusal.correlation_id)
+        return SignInFailed(
+            code,
+            return_to=attempt.return_to,
+            correlation_id=refusal.correlation_id,
+            claims=verdict.claims,
+        )
 
     def _bad_id_token(self, attempt: Attempt, error: InvalidIdToken) -> SignInFailed:
         log.error("id_token_refused", check=str(error), authority=attempt.authority)

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shared.model import Health
+from tests.doubles.identity import refused
 from tests.doubles.notes import graph_error
 from tests.functions.bundle import Bundle
 from tests.functions.test_handling import PAGE
@@ -55,6 +56,19 @@ async def test_try_again_asks_for_them_again() -> None:
     failed = await bundle.call("auth_callback", "POST", form={"error": "server_error", "state": state}, headers=PAGE)
     page = await bundle.call("auth_error", query=query_of(failed.location))
     assert f"claims={query_of(failed.location)['claims']}".encode() in page.body
+
+
+async def test_try_again_asks_for_what_the_code_was_refused_for(bundle: Bundle) -> None:
+    """R-14: the provider wants a further proof only when the code is redeemed; without it "Try again" goes in circles."""
+    await bundle.call("auth_login")
+    attempt = bundle.world.identity.authorizations[0]
+    bundle.world.identity.next_redemptions = [refused("interaction_required", 50076, claims=CLAIMS)]
+    form = {"code": "a-code", "state": attempt.state}
+    failed = await bundle.call("auth_callback", "POST", form=form, headers=PAGE)
+    page = await bundle.call("auth_error", query=query_of(failed.location))
+    assert f"claims={query_of(failed.location)['claims']}".encode() in page.body
+    await bundle.call("auth_login", claims=query_of(failed.location)["claims"])
+    assert bundle.world.identity.authorizations[1].claims == CLAIMS
 
 
 @pytest.mark.parametrize("claims", ["x", "W10", "eyJh", "<script>", "a" * 2000])
