@@ -146,6 +146,8 @@ async def _end(runner: HostRunner, host: FunctionsHost, wait_s: float) -> bool:
         runner.server.pre_shutdown()
     ended = await host.close(wait_s=wait_s)
     await runner.cleanup()
+    # What the app leaves open ends with the process: asyncio would call each connection an error.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     return ended
 
 

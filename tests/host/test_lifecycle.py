@@ -81,6 +81,30 @@ def test_a_function_that_does_not_end_does_not_keep_the_process() -> None:
     assert any("1 function(s) did not end within 0.3 s" in line for line in served.lines)
 
 
+OPENS = """
+import aiohttp
+KEPT = []
+
+@app.route(route="opens", auth_level=func.AuthLevel.ANONYMOUS)
+async def opens(req: func.HttpRequest) -> func.HttpResponse:
+    KEPT.append(aiohttp.ClientSession())
+    return func.HttpResponse("open")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process there cannot be asked to end")
+def test_connections_that_the_app_leaves_open_end_without_an_error(tmp_path: Path) -> None:
+    """The platform never tells an app that it ends; whoever presses Ctrl-C must not read that something broke."""
+    app = copy_app(tmp_path)
+    with (app / "function_app.py").open("a") as source:
+        source.write(OPENS)
+    with Served(app=app) as served:
+        assert served.get("/api/opens").body == b"open"
+        served.process.terminate()
+        assert served.wait() == 0
+    assert not [line for line in served.lines if "ERROR" in line or "Unclosed" in line]
+
+
 def test_a_port_in_use_is_one_plain_sentence() -> None:
     """Exit code 2, before anything is loaded."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
