@@ -1,12 +1,12 @@
 """Owns the timer's run over every session: renew what is due, mark what is dead, remove what has ended (R-11).
 
-Listing is the only index there is; a value is read only when it will be used. The run keeps a time box, takes
-the most urgent first, and is harmless when it is started twice or cut off anywhere.
+A value is read only when it will be used. The run keeps a time box, takes the most urgent first, and is harmless
+when it is started twice or cut off anywhere.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared import log, schedule
@@ -20,10 +20,11 @@ from shared.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from shared.model import Entry, Flow, Health, Listing, PassNote
+from shared.model import Entry, Flow, Health, PassNote
 from shared.ports import Clock, KeyRing, SessionStore
 from shared.schedule import Policy
 from shared.usecases.pace import Pace
+from shared.usecases.plans import PLANNED_FOR, Look, Plan, Plans
 from shared.usecases.refresh import Engine
 from shared.usecases.sessions import Sessions
 from shared.usecases.summary import Summary
@@ -36,35 +37,14 @@ PURGE_AFTER = timedelta(seconds=60)
 
 _AT_ONCE = 16
 _SETTLE_S, _SETTLE_UNTIL_S = 20.0, 45.0
-_LIST_FOR_S = 120.0
 _HOUSEKEEPING_S = 25.0
 """After the time box: with what is under way by then, the run still ends within the function's time limit."""
 
-_PLANNED_FOR = schedule.PASS_LATEST + timedelta(minutes=30)
-"""Longer than until the next listing, which may come a few runs late."""
-
-_PLANNED_MOST = 50_000
 _REFUSED_MOST = 20
 _IN_VAIN_MOST = 20
 _KEY_LIFETIME = timedelta(days=30)
 
 type _Act = Callable[[Entry, Summary], Coroutine[object, object, Entry | None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """What this instance knows of a vault between two listings: every session that is due before `until`."""
-
-    until: datetime
-    entries: list[Entry]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """A listing, under way or done. A vault of very many pages takes longer to list than a run may last."""
-
-    began: datetime
-    listing: asyncio.Task[Listing]
 
 
 class Sweep:
@@ -87,8 +67,7 @@ class Sweep:
         self._policy = policy
         self._running = asyncio.Lock()
         self._paces: dict[str, Pace] = {}
-        self._plans: dict[str, _Plan] = {}
-        self._looks: dict[str, _Look] = {}
+        self._plans = Plans(store)
 
     async def run(self, *, past_due: bool = False) -> Summary:
         """One run over every vault, several vaults at the same time."""
@@ -110,20 +89,19 @@ class Sweep:
 
     async def _vault(self, vault: str, began: datetime, deadline: float, summary: Summary) -> None:
         end = deadline + _HOUSEKEEPING_S
-        wanted = vault in self._looks or not await self._listed_lately(vault, began)
-        look = await self._looked(vault, began, summary) if wanted else None
+        look = await self._plans.look(vault, began, summary)
         if look is None:
-            if plan := self._plans.get(vault):
+            if plan := self._plans.of(vault):
                 await self._renew_all(vault, plan, began, deadline, summary)
             await self._try(summary, self._purge(vault, began, summary), end=end)
             return
-        listing = look.listing.result()
+        listing = look.listing
         # As of then: who has come back since is in use again, whatever the listing says.
         over = [e for e in listing.entries if schedule.over(e.marks, now=look.began, policy=self._policy)]
         summary.sessions += len(listing.entries)
         _, removed = await self._each(vault, over, self._remove, deadline, summary)
-        until = look.began + _PLANNED_FOR
-        plan = _Plan(until=until, entries=[e for e in listing.entries if self._is_due_by(e, began, until)])
+        until = look.began + PLANNED_FOR
+        plan = Plan(until=until, entries=[e for e in listing.entries if self._is_due_by(e, began, until)])
         due = await self._renew_all(vault, plan, began, deadline, summary)
         summary.kept += len(listing.entries) - due - len(over)
         # What is left over stands in the plan.
@@ -132,53 +110,15 @@ class Sweep:
         await self._try(summary, self._purge(vault, began, summary), end=end)
         await self._try(summary, self._repair(vault, look, removed, summary), end=end)
 
-    async def _looked(self, vault: str, began: datetime, summary: Summary) -> _Look | None:
-        """A vault listed whole; None where that fails, or goes on behind this run for a later one to use."""
-        look = self._looks.get(vault)
-        if look is None or look.listing.cancelled():
-            look = _Look(began=began, listing=asyncio.create_task(self._store.listing(vault)))
-            self._looks[vault] = look
-        await asyncio.wait({look.listing}, timeout=_LIST_FOR_S)
-        if not look.listing.done():
-            log.event("vault_listing_goes_on", vault=vault)
-            return None
-        del self._looks[vault]
-        try:
-            look.listing.result()
-        except (StoreUnavailable, Misconfigured) as error:
-            summary.add_failure(error.code, str(error))
-            log.error("vault_not_listed", vault=vault, cause=str(error))
-            return None
-        return look
-
-    async def _listed_lately(self, vault: str, now: datetime) -> bool:
-        """Whether any instance has listed the vault so lately that it is not worth the reads again."""
-        try:
-            note = await self._store.last_pass(vault)
-        except BundleError:
-            return False
-        if note is None:
-            return False
-        every = schedule.pass_every(note.secrets)
-        plan = self._plans.get(vault)
-        if plan is None or plan.until < now:
-            # Whoever listed is gone perhaps, and its plan with it: nobody may know what is due.
-            every /= 2
-        return timedelta(0) <= now - note.at < every
-
-    async def _renew_all(self, vault: str, plan: _Plan, began: datetime, deadline: float, summary: Summary) -> int:
+    async def _renew_all(self, vault: str, plan: Plan, began: datetime, deadline: float, summary: Summary) -> int:
         """Renew what is due of a plan, the most urgent first, and plan anew; how many were due."""
         due = sorted((e for e in plan.entries if self._is_due(e, began)), key=lambda e: e.marks.due_at)
         summary.due += len(due)
         left, again = await self._each(vault, due, self._renew, deadline, summary)
         later = [e for e in plan.entries if e.marks.due_at > began and not self._is_due(e, began)]
         ahead = sorted((*again, *later), key=lambda e: e.marks.due_at)
-        entries, until = [*left, *(e for e in ahead if e.marks.due_at <= plan.until)], plan.until
-        if len(entries) > _PLANNED_MOST:
-            # The plan reaches no further than what it holds, so that the next listing comes early enough.
-            entries = entries[:_PLANNED_MOST]
-            until = min(until, entries[-1].marks.due_at)
-        self._plans[vault] = _Plan(until=until, entries=entries)
+        entries = [*left, *(e for e in ahead if e.marks.due_at <= plan.until)]
+        self._plans.keep(vault, Plan(until=plan.until, entries=entries))
         return len(due)
 
     def _is_due_by(self, entry: Entry, now: datetime, until: datetime) -> bool:
@@ -277,8 +217,8 @@ class Sweep:
         summary.removed += 1
         return entry
 
-    async def _repair(self, vault: str, look: _Look, removed: list[Entry], summary: Summary) -> None:
-        summary.indexes_repaired += await self._store.repair_indexes(vault, look.listing.result(), look.began, removed)
+    async def _repair(self, vault: str, look: Look, removed: list[Entry], summary: Summary) -> None:
+        summary.indexes_repaired += await self._store.repair_indexes(vault, look.listing, look.began, removed)
 
     async def _purge(self, vault: str, began: datetime, summary: Summary) -> None:
         summary.purged += await self._store.purge(vault, began - PURGE_AFTER)

@@ -11,7 +11,7 @@ from shared import schedule
 from shared.errors import Misconfigured, ProviderUnavailable, StoreUnavailable
 from shared.model import Health, Listing, PassNote, Stored
 from shared.ports import SessionStore
-from shared.usecases import sweep
+from shared.usecases import plans
 from shared.usecases.pace import SHARE_PER_S, Pace
 from tests.doubles.identity import work_account
 from tests.doubles.watched_store import WatchedStore
@@ -200,7 +200,7 @@ async def test_a_plan_that_had_to_be_cut_makes_the_next_listing_come_early(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-11: what did not fit into memory is not forgotten until the latest hour for a listing."""
-    monkeypatch.setattr(sweep, "_PLANNED_MOST", 10)
+    monkeypatch.setattr(plans, "PLANNED_MOST", 10)
     store = LargeVault(world.memory)
     here = world.instance(store)
     sessions = []
