@@ -110,6 +110,8 @@ def _translate(error: HttpResponseError, doing: str, mend: str) -> Exception:
         return SessionEnded(doing)
     if status in (401, 403):
         vault, why = _where_and_why(error)
+        if why == "SecretDisabled":
+            mend = f"A secret in {vault} is disabled: enable its newest version, or the one that a setting names."
         log.error("vault_refused_the_app", vault=vault, doing=doing, status=status, why=why, mend=mend)
         return Misconfigured([mend], everywhere=False)
     wait_s = retry_after_s(getattr(error.response, "headers", {}))

@@ -369,6 +369,19 @@ async def test_a_refusal_says_which_vault_refused_and_why(
     assert (line["vault"], line["why"]) == (world.client.vault_url.removeprefix("https://").rstrip("/"), why)
 
 
+async def test_a_disabled_secret_is_no_matter_of_roles(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """R-01: whoever rotates secrets disables old versions, and may disable one too many; a role mends nothing then."""
+    stored = await world.store.create(new_ref(NORTH), record(START))
+    await world.client.update_secret_properties(stored.ref.name, enabled=False)
+    with pytest.raises(Misconfigured) as refused:
+        await world.store.load(stored.ref)
+    (line,) = [json.loads(each.message) for each in caplog.records if "vault_refused_the_app" in each.message]
+    assert line["why"] == "SecretDisabled"
+    for mend in (line["mend"], *refused.value.findings):
+        assert "disabled" in mend
+        assert "role" not in mend
+
+
 async def test_a_vault_that_takes_no_token_of_ours_is_the_operators_to_mend(world: World) -> None:
     world.vault.faults.add(
         Fault(
