@@ -45,10 +45,11 @@ def check_path(path: str) -> None:
 def _is_tricky(path: str) -> bool:
     if not _SUSPECT.search(path, len("v1.0/")):
         return "//" in path
-    # Encoded dots, too, and dots before a blank or a parameter: whoever stands behind us may resolve them, after the check.
+    # Encoded dots, too, and dots, or nothing at all, before a blank or a parameter: whoever stands behind us may resolve
+    # them, after the check.
     decoded = unquote(path)
-    dots = not {".", ".."}.isdisjoint(segment.partition(";")[0].strip() for segment in decoded.split("/"))
-    return dots or "\ufffd" in decoded or _TRICKS.search(path) is not None
+    names = (segment.partition(";")[0].strip() for segment in decoded.rstrip("/").split("/"))
+    return not {"", ".", ".."}.isdisjoint(names) or "\ufffd" in decoded or _TRICKS.search(path) is not None
 
 
 def batch_version(path: str) -> str | None:
