@@ -219,6 +219,24 @@ async def test_what_is_no_page_and_no_image_comes_as_an_attachment(content_type:
     assert (got.headers.get("content-disposition") == "attachment") is attached
 
 
+@pytest.mark.parametrize(
+    ("content_type", "attached"), [("image/png", False), ("text/html", True), ("application/json", True)]
+)
+async def test_somebodys_file_passes_as_it_is_and_is_shown_only_as_a_picture(content_type: str, attached: bool) -> None:
+    """R-09, R-16: whatever type it claims, it is no page and no answer of OneNote's."""
+    body = f'"{THEIRS}/v1.0/me/onenote/pages"'.encode()
+    got = await passed(raw(body, content_type), "graph/v1.0/me/onenote/resources/1/$value")
+    assert got.body == body
+    assert (got.headers.get("content-disposition") == "attachment") is attached
+
+
+async def test_an_error_in_place_of_a_file_is_read_like_any_other() -> None:
+    """R-15: OneNote's words, not a download."""
+    got = await passed(graph_error(404, "20102"), "graph/v1.0/me/onenote/resources/1/$value")
+    assert (got.status, got.json["error"]["code"]) == (404, "20102")
+    assert "content-disposition" not in got.headers
+
+
 @pytest.mark.parametrize("status", [200, 404, 500])
 async def test_every_answer_is_sandboxed_and_never_cached_or_sniffed(status: int) -> None:
     """R-16: images need the cookie, hence `allow-same-origin`; scripts never."""

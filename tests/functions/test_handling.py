@@ -290,6 +290,30 @@ async def test_a_wrong_wish_is_a_page_to_a_person_and_a_problem_to_a_program(
     assert bundle.world.identity.authorizations == []
 
 
+async def test_what_the_caller_of_login_wishes_is_what_the_provider_is_asked_for(bundle: Bundle) -> None:
+    """R-03, R-08: every parameter of the README's."""
+    query = {
+        "return_to": APP + "/x",
+        "account": "work",
+        "scope": "Notes.Create",
+        "flow": "code",
+        "prompt": "login",
+        "login_hint": "alex@contoso.example",
+        "domain_hint": "contoso.example",
+    }
+    assert (await bundle.call("auth_login", query=query)).status == 302
+    (asked,) = bundle.world.identity.authorizations
+    assert query == {
+        "return_to": asked.return_to,
+        "account": asked.kind,
+        "scope": " ".join(asked.scopes),
+        "flow": asked.flow,
+        "prompt": asked.prompt,
+        "login_hint": asked.login_hint,
+        "domain_hint": asked.domain_hint,
+    }
+
+
 async def test_the_error_page_of_a_wrong_wish_leads_back_to_where_the_person_was(bundle: Bundle) -> None:
     """R-14."""
     query = {"prompt": "whatever", "return_to": APP + "/x"}

@@ -21,7 +21,17 @@ def test_an_origin_is_written_as_browsers_write_it(url: str, origin: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "url", ["", "app.example", "//app.example", "ftp://app.example", "javascript:alert(1)", "https://", "https://u@h/"]
+    "url",
+    [
+        "",
+        "app.example",
+        "//app.example",
+        "ftp://app.example",
+        "javascript:alert(1)",
+        "https://",
+        "https://u@h/",
+        "https://:p@h/",
+    ],
 )
 def test_what_has_no_origin_is_refused(url: str) -> None:
     """R-14."""
@@ -46,6 +56,7 @@ def test_what_has_no_origin_is_refused(url: str) -> None:
         ("http://localhost:7071", "http://127.0.0.1:5173", False),
         ("http://127.0.0.1:1", "http://127.0.0.1:2", True),
         ("http://10.0.0.1", "http://10.0.0.2", False),
+        ("http://10.0.0.1", "http://20.9.0.1", False),
         ("http://[::1]:1", "http://[::2]:1", False),
     ],
 )

@@ -62,6 +62,32 @@ async def test_the_session_is_refused_at_once_although_the_vault_cannot_be_asked
     assert await gone(world, session.ref)
 
 
+async def test_a_vault_that_does_not_answer_holds_a_sign_out_up_for_seconds_only(world: World) -> None:
+    """R-12: the deletion goes on behind it."""
+    session = await world.signed_in()
+
+    async def silence() -> None:
+        await asyncio.sleep(60)
+
+    world.store.during = {"load": silence, "delete": silence}
+    async with asyncio.timeout(10):
+        await world.here.sign_out.this(session.ref, BACK, state="x")
+    with pytest.raises(NotSignedIn):
+        await world.here.sessions.get(session.ref)
+    world.store.during = {}
+    await asyncio.sleep(10)
+    assert await gone(world, session.ref)
+
+
+async def test_a_deletion_that_fails_is_tried_ever_more_seldom(world: World) -> None:
+    """R-12: an outage must not end with every sign-out's retries spent in its first second."""
+    session = await world.signed_in()
+    world.store.fail("delete", StoreUnavailable("HTTP 503"), times=100)
+    await world.here.sign_out.session(session.ref)
+    await asyncio.sleep(60)
+    assert world.store.calls["delete"] == 6
+
+
 async def test_deletion_is_given_up_in_the_end_and_the_session_is_still_refused(world: World) -> None:
     """R-12: the operator was told; the sweep removes it when it is over."""
     session = await world.signed_in()
