@@ -397,6 +397,16 @@ async def test_signing_out_as_a_program_gives_the_address(bundle: Bundle) -> Non
     assert done.json["url"].startswith("https://login.example/")
 
 
+async def test_signing_out_everywhere_ends_this_session_although_no_index_names_it(bundle: Bundle) -> None:
+    """R-12: two sign-ins that meet may lose an entry until the timer repairs it."""
+    bundle.world.memory.fail_next("index", StoreUnavailable("HTTP 503"), times=None)
+    session = await bundle.signed_in()
+    answer = await bundle.call("auth_sessions", "DELETE")
+    assert (answer.status, answer.json) == (200, {"ended": 1})
+    assert session.ref.name in bundle.world.memory.names(deleted=True)
+    assert SESSION not in bundle.jar
+
+
 async def test_my_sessions_are_listed_and_ended_everywhere(bundle: Bundle) -> None:
     """R-12: this account's alone."""
     here = await bundle.signed_in()
