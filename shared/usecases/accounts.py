@@ -119,14 +119,12 @@ class Accounts:
         log.warning("all_sessions_revoked", sessions=total)
 
     async def living(self, account_hash: str) -> tuple[Stored, ...]:
-        """The sessions of an account that are not over. Raises Unavailable."""
+        """The sessions of an account that are not over. Raises Unavailable, Misconfigured."""
         found: list[Stored] = []
         for ref in await self._store.by_account(account_hash):
             try:
                 found.append(await self._sessions.get(ref))
-            except Unavailable:
-                raise
-            except BundleError:
+            except (NotSignedIn, ReauthRequired):
                 continue
         return tuple(found)
 
