@@ -8,7 +8,8 @@ import re
 
 from shared import base64url
 
-_CLAIMS = re.compile(r'\bclaims="([A-Za-z0-9+/_=-]{1,2700})"')
+# A parameter's name in any case, blanks about the equals sign: RFC 9110 §11.2.
+_CLAIMS = re.compile(r'\bclaims[ \t]*=[ \t]*"([A-Za-z0-9+/_=-]{1,2700})"', re.IGNORECASE)
 _TEXT = re.compile(r"[A-Za-z0-9_-]{1,1400}")
 
 

@@ -24,6 +24,13 @@ def test_unreadable_claims_are_none(claims: str) -> None:
     assert claims_of(f'Bearer error="insufficient_claims", claims="{claims}"') is None
 
 
+@pytest.mark.parametrize("written", ['claims = "{}"', 'Claims="{}"', 'claims ="{}", error="insufficient_claims"'])
+def test_claims_are_read_however_the_parameter_is_written(written: str) -> None:
+    """R-13; RFC 9110 §11.2."""
+    given = base64.b64encode(CLAIMS.encode()).decode()
+    assert claims_of(f'Bearer realm="", error="insufficient_claims", {written.format(given)}') == CLAIMS
+
+
 def test_a_link_carries_claims_there_and_back() -> None:
     long = json.dumps({"access_token": {"acrs": {"values": ["c" * 900]}}})
     assert from_link(to_link(CLAIMS)) == CLAIMS
