@@ -121,7 +121,7 @@ class _Page:
                     f"{_type(parameter['schema'])}</span></dt><dd>{_about(parameter)}{_example(parameter)}</dd>"
                 )
             yield "</dl>"
-        if body := operation.get("requestBody"):
+        if body := self._resolved(operation.get("requestBody", {})):
             yield f"<h4>Body</h4>{_about(body)}{self._content(body['content'])}"
         yield "<h4>Answers</h4><dl>"
         for status, reference in operation["responses"].items():

@@ -99,6 +99,34 @@ def test_every_schema_is_one_of_json_schema_2020_12() -> None:
         jsonschema_rs.Draft202012Validator({"components": DOCUMENT["components"], **schema})
 
 
+def test_a_client_that_is_generated_can_make_onenote_calls() -> None:
+    """What generators do without: openapi-typescript takes an object without properties for an empty one, and what
+    has no answer of 200 for one that never succeeds; openapi-python-client makes no call whose body has no schema, and
+    reads an error as the first type that is named; a query that is not named can't be sent by either.
+    """
+    assert all("schema" in media for content in every(DOCUMENT, "content") for media in content.values())
+    free = [
+        one
+        for one in every(DOCUMENT["components"]["responses"], "anyOf")
+        if {"type": "object"}.items() <= one[-1].items()
+    ]
+    assert free
+    assert all(one[-1].get("additionalProperties") is True for one in free)
+    calls = {method: what for path, method, what in operations() if path == "/api/graph/{path}" and method != "options"}
+    for method, what in calls.items():
+        assert {"200", "204"} & set(what["responses"]), method
+        assert {next(iter(resolve(one).get("content", {"": 0}))) for one in what["responses"].values()} <= {
+            "application/json",
+            "application/problem+json",  # only ours
+            "",
+        }
+        for status in ("400", "401", "413", "429", "500", "502", "503", "504"):
+            assert next(iter(resolve(what["responses"][status])["content"])) == "application/json"
+        if method in ("post", "patch", "put"):
+            assert next(iter(resolve(what["requestBody"])["content"])) == "application/json", method
+    assert {"$top", "$select", "$orderby"} <= {one["name"] for one in calls["get"]["parameters"]}
+
+
 def test_no_example_looks_like_a_token() -> None:
     """R-16: nobody copies a token out of a document, and no scanner finds one in it."""
     text = json.dumps(DOCUMENT)
