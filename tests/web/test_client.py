@@ -593,6 +593,20 @@ async def test_the_example_of_a_plain_page_works(
         await expect(tab.get_by_role("link", name="Go on")).to_be_visible()
 
 
+async def test_the_example_of_a_plain_page_says_what_onenote_refuses(
+    chromium: Browser, open_stack: StackProcess, other_origin: str
+) -> None:
+    """R-17, R-15: an account without OneNote is told so, and not that it has no notebooks."""
+    async with await chromium.new_context() as context:
+        tab = await context.new_page()
+        await tab.goto(f"{other_origin}/plain?bundle={open_stack.url}")
+        await tab.get_by_role("link", name="Go on").click()
+        await choose(tab, "dave@contoso.example")
+        await allow(tab)
+        await expect(tab.get_by_role("button", name="Sign out")).to_be_visible()
+        await expect(tab.get_by_role("status")).to_contain_text("has no OneNote")
+
+
 async def test_the_example_for_microsofts_graph_client_works(tab: Page) -> None:
     """R-17, R-09: Microsoft's own client, its own addresses, no access token."""
     modules = await asyncio.to_thread(npm.modules)
