@@ -67,9 +67,7 @@ class TokenEndpoint:
         for again in (True, False):
             app, proof = await self._app(authority)
             answer, raw = await self._send(build(app))
-            if not (isinstance(raw.get("error"), str) and raw["error"]):
-                if not isinstance(raw.get("access_token"), str) or not raw["access_token"]:
-                    raise ProviderUnavailable(f"token endpoint: HTTP {answer.status_code}, neither tokens nor an error")
+            if not _says(raw, "error"):
                 return app, answer, raw
             refusal = _refusal(raw, answer.correlation_id)
             verdict = judge(refusal)
@@ -93,7 +91,7 @@ class TokenEndpoint:
             answer, raw = await self._send(
                 TokenRequest(url=captured.url, headers=captured.headers, body=urlencode(form).encode())
             )
-            if not (isinstance(raw.get("error"), str) and raw["error"]):
+            if not _says(raw, "error"):
                 return None
             refusal = _refusal(raw, answer.correlation_id)
             if not (again and refusal.error == "invalid_client" and self._credential.forget(proof)):
@@ -145,7 +143,7 @@ class TokenEndpoint:
         return form
 
     async def _send(self, request: TokenRequest) -> tuple[Answer, dict[str, Any]]:
-        """The answer as msal takes it, and its JSON object. Raises ProviderUnavailable for what is none."""
+        """The answer as msal takes it, and its JSON object: an error or tokens. Raises ProviderUnavailable for the rest."""
         correlation_id = str(uuid.uuid4())
         headers = {
             **request.headers,
@@ -163,9 +161,16 @@ class TokenEndpoint:
             raise ProviderUnavailable(f"token endpoint: {type(error).__name__}") from error
         text = body.decode("utf-8", "replace")
         raw = json_object(text)
-        if status == 429 or status >= 500 or not raw:
+        if status == 429 or status >= 500:
             raise ProviderUnavailable(f"token endpoint: HTTP {status}", retry_after_s=wait_s)
+        if not _says(raw, "error") and not _says(raw, "access_token"):
+            detail = f"token endpoint: HTTP {status}, neither tokens nor an error"
+            raise ProviderUnavailable(detail, retry_after_s=wait_s)
         return Answer(status, text, correlation_id), raw
+
+
+def _says(raw: Mapping[str, Any], field: str) -> bool:
+    return isinstance(raw.get(field), str) and raw[field] != ""
 
 
 def _refusal(raw: Mapping[str, Any], correlation_id: str) -> ProviderRefusal:

@@ -25,7 +25,7 @@ from shared.adapters.msal_identity import MsalIdentity
 from shared.adapters.msal_seam import CapturedError, Discovered, RefreshForm, capture, captured_from
 from shared.adapters.token_endpoint import TokenEndpoint
 from shared.errors import Misconfigured, ProviderUnavailable
-from shared.model import AccountKind, Flow, digest
+from shared.model import AccountKind, Flow, ProviderRefusal, digest
 from shared.ports import InvalidIdToken, ProviderRefused
 from tests.adapters.provider_world import (
     CLIENT_ID,
@@ -467,19 +467,51 @@ async def test_a_dead_grant_is_told_with_the_providers_reason(world: ProviderWor
 async def test_an_answer_that_is_no_providers_is_an_outage(
     world: ProviderWorld, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """R-11, R-13: never a reason to end a session, within the time limit, and nothing sent is logged."""
+    """R-11, R-13: never a reason to end a session, within the time limit, nothing sent is logged, no word on the app either."""
     caplog.set_level(logging.DEBUG)
     world.provider.faults.add(fault)
     attempt = new_attempt()
     results = await asyncio.gather(
         world.identity.redeem("the-secret-code", attempt, "common"),
         world.identity.refresh("the-refresh-token", ("Notes.Read",), CONTOSO_TENANT),
+        world.endpoint.ask_as_app("common", {"grant_type": "client_credentials"}),
         return_exceptions=True,
     )
-    assert [type(result) for result in results] == [ProviderUnavailable] * 2
+    assert [type(result) for result in results] == [ProviderUnavailable] * 3
     for secret in ("the-secret-code", "the-refresh-token", attempt.code_verifier, SECRET, "a proxy"):
         assert secret not in caplog.text
         assert not [r for r in results if secret in str(r)]
+
+
+async def test_a_token_endpoint_that_points_elsewhere_is_not_followed(world: ProviderWorld) -> None:
+    """R-16: 307 sends the form again, and with it the app's secret and the person's refresh token."""
+    elsewhere = {"Location": f"{world.back}/elsewhere"}
+    world.provider.faults.add(Fault(path="/token$", action="status", status=307, headers=elsewhere, times=None))
+    with pytest.raises(ProviderUnavailable, match="HTTP 307"):
+        await world.identity.refresh("the-refresh-token", ("Notes.Read",), CONTOSO_TENANT)
+    assert not [call for call in world.provider.faults.calls if call.path == "/elsewhere"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"error_codes": None, "suberror": None, "claims": None, "correlation_id": None},
+        {"error_codes": "50076", "suberror": 7, "claims": ["x"], "correlation_id": {}},
+        {"error_codes": 7, "suberror": {}, "claims": 7, "correlation_id": 7},
+        {"error_codes": ["50076", None], "suberror": [], "claims": "x" * 2000, "correlation_id": "x" * 64},
+    ],
+)
+async def test_a_refusal_without_microsofts_fields_is_told_by_its_error(
+    world: ProviderWorld, odd: dict[str, object]
+) -> None:
+    """R-13: RFC 6749 §5.2 has `error` alone."""
+    world.answer_with({"error": "invalid_grant", **odd}, status=400)
+    with pytest.raises(ProviderRefused) as refused:
+        await world.identity.refresh("a-refresh-token", ("Notes.Read",), CONTOSO_TENANT)
+    refusal = refused.value.refusal
+    assert refusal == ProviderRefusal(error="invalid_grant", correlation_id=refusal.correlation_id)
+    assert len(refusal.correlation_id or "") == 36
 
 
 async def test_the_providers_retry_after_is_passed_on(world: ProviderWorld) -> None:
@@ -536,6 +568,14 @@ async def test_a_wrong_credential_alarms_the_operator_and_ends_no_session(
     assert "provider_refused_the_app" in caplog.text
     assert "client_secret_wrong" in caplog.text
     assert "a wrong secret" not in caplog.text
+
+
+async def test_an_app_that_a_tenant_does_not_know_is_that_tenants_trouble_alone(world: ProviderWorld) -> None:
+    """R-13: somebody else's organization has removed it; everybody else's sessions are renewed all the same."""
+    world.answer_with({"error": "unauthorized_client", "error_codes": [700016]}, status=400)
+    with pytest.raises(Misconfigured) as refused:
+        await world.identity.refresh("a-refresh-token", ("Notes.Read",), CONTOSO_TENANT)
+    assert not refused.value.everywhere
 
 
 class AskedCredential(ClientCredential):
