@@ -154,3 +154,4 @@ def test_revoked_consent_asks_for_consent_unless_claims_say_more() -> None:
     verdict = grant_error(65001, claims='{"access_token":{}}')
     assert (verdict.prompt, verdict.claims) == (None, '{"access_token":{}}')
     assert grant_error(50076, claims="{}").claims == "{}"
+    assert grant_error(50034, claims="{}").prompt == "select_account"
