@@ -68,7 +68,7 @@ class Plans:
         if vault not in self._under_way and await self._listed_lately(vault, now):
             return None
         look = self._under_way.get(vault)
-        if look is None or look.listing.cancelled():
+        if look is None:
             look = _UnderWay(began=now, listing=asyncio.create_task(self._store.listing(vault)))
             self._under_way[vault] = look
         await asyncio.wait({look.listing}, timeout=_LIST_FOR_S)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared import schedule
-from shared.errors import Misconfigured, ProviderUnavailable, StoreUnavailable
+from shared.errors import BundleError, Misconfigured, ProviderUnavailable, StoreUnavailable
 from shared.model import Health, Listing, PassNote, Stored
 from shared.ports import SessionStore
 from shared.usecases import plans
@@ -214,18 +214,25 @@ async def test_a_plan_that_had_to_be_cut_makes_the_next_listing_come_early(
     assert 2 <= store.calls["listing"] <= 3
 
 
-async def test_what_is_planned_is_renewed_although_the_vault_can_not_be_listed(world: World) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable("HTTP 429"), Misconfigured(["May not list."], everywhere=False)])
+async def test_what_is_planned_is_renewed_although_the_vault_can_not_be_listed(
+    world: World, error: BundleError
+) -> None:
     """R-11: one page that is refused must not stop the renewals of a whole vault."""
     session = await world.signed_in(lives_s=3600)
     await world.here.sweep.run()
     await asyncio.sleep((session.record.marks.due_at - world.clock.now()).total_seconds() + 1)
-    world.store.fail("listing", StoreUnavailable("HTTP 429"), times=100)
+    world.store.fail("listing", error, times=100)
     summary = await world.here.sweep.run()
-    assert (summary.renewed, summary.failed) == (1, {"store_unavailable": 1})
+    assert (summary.renewed, summary.failed) == (1, {error.code: 1})
 
 
-async def test_a_vault_that_takes_longer_to_list_than_a_run_may_last_is_swept_all_the_same(world: World) -> None:
-    """R-11: the listing goes on behind the runs; else no run would ever come to its renewals."""
+@pytest.mark.parametrize("another_lists", [False, True])
+async def test_a_vault_that_takes_longer_to_list_than_a_run_may_last_is_swept_all_the_same(
+    world: World, another_lists: bool
+) -> None:
+    """R-11: the listing goes on behind the runs; else no run would ever come to its renewals. It is used whoever else
+    has listed by then."""
     sessions = [await world.signed_in(work_account(f"p{n}"), lives_s=1200) for n in range(30)]
     store = SlowListing(world.memory, whole_s=800)
     here = world.instance(store)
@@ -234,6 +241,8 @@ async def test_a_vault_that_takes_longer_to_list_than_a_run_may_last_is_swept_al
     for _ in range(4):
         began = loop.time()
         renewed += (await here.sweep.run()).renewed
+        if another_lists:
+            await world.memory.note_pass("main", PassNote(at=world.clock.now(), secrets=3_000_000))
         assert loop.time() - began < 300
         await asyncio.sleep(max(0.0, began + 300 - loop.time()))
     assert renewed == 30
