@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import batched
 
 from shared import log
-from shared.errors import BadRequest, BundleError, NotSignedIn, ReauthRequired, Unavailable
+from shared.errors import BadRequest, BundleError, NotSignedIn, ReauthRequired, RecordTooNew, Unavailable
 from shared.model import Health, SessionRef, Stored, digest
 from shared.ports import SessionStore
 from shared.usecases.refresh import Engine
@@ -44,7 +44,7 @@ class Accounts:
         hashes, following = await self._store.account_page(vault, position or None)
         accounts: list[tuple[Stored, ...]] = []
         for some in batched(hashes, _AT_ONCE, strict=False):
-            for found in await asyncio.gather(*map(self.living, some)):
+            for found in await asyncio.gather(*map(self._readable, some)):
                 # An account with sessions in several vaults is listed with the first of them.
                 if found and min(vaults.index(s.ref.vault) for s in found) == vaults.index(vault):
                     accounts.append(found)
@@ -107,8 +107,13 @@ class Accounts:
 
     async def _revoke_all(self) -> None:
         total = 0
+        failed: BundleError | None = None
         for vault in self._store.vaults:
-            listing = await self._store.listing(vault)
+            try:
+                listing = await self._store.listing(vault)
+            except BundleError as error:
+                failed = failed or error  # after an incident the other vaults don't wait for this one
+                continue
             refs = [entry.ref for entry in listing.entries]
             # Another release can read these, so their cookies would be good again with it.
             refs += [SessionRef(vault=vault, name=name) for name in listing.foreign]
@@ -116,17 +121,34 @@ class Accounts:
                 await asyncio.gather(*map(self._sign_out.session, some))
                 self._revoked += len(some)
             total += len(refs)
+        if failed:
+            raise failed
         log.warning("all_sessions_revoked", sessions=total)
 
     async def living(self, account_hash: str) -> tuple[Stored, ...]:
-        """The sessions of an account that are not over. Raises Unavailable, Misconfigured."""
+        """The sessions of an account that are not over. Raises Unavailable, Misconfigured.
+
+        RecordTooNew where a newer release wrote all that there are; it hides no others.
+        """
         found: list[Stored] = []
+        newer: RecordTooNew | None = None
         for ref in await self._store.by_account(account_hash):
             try:
                 found.append(await self._sessions.get(ref))
             except (NotSignedIn, ReauthRequired):
                 continue
+            except RecordTooNew as error:
+                newer = error
+        if newer and not found:
+            raise newer
         return tuple(found)
+
+    async def _readable(self, account_hash: str) -> tuple[Stored, ...]:
+        """The same, none where a newer release wrote them: one such account must not hide a page of others."""
+        try:
+            return await self.living(account_hash)
+        except RecordTooNew:
+            return ()
 
 
 def best_health(sessions: Sequence[Stored]) -> Health:

@@ -11,6 +11,7 @@ from shared.errors import (
     NotSignedIn,
     ProviderUnavailable,
     ReauthRequired,
+    RecordTooNew,
     SessionUnknown,
     StoreUnavailable,
 )
@@ -187,6 +188,34 @@ async def test_revoke_all_that_fails_says_so_and_begins_anew_at_the_next_call(wo
     with pytest.raises(StoreUnavailable):
         await world.here.accounts.revoke_all()
     assert await world.here.accounts.revoke_all() == (1, True)
+
+
+async def test_revoke_all_ends_the_other_vaults_sessions_where_one_can_not_be_listed() -> None:
+    """R-18: after an incident no vault waits for another that is out of order, and the operator hears of that one."""
+    world = World(vaults=("a", "b"))
+    for vault in world.memory.vaults:
+        await world.signed_in(work_account(vault), vault=vault)
+    world.store.fail("listing", Misconfigured(["Give the app its role."], everywhere=False))
+    with pytest.raises(Misconfigured):
+        await world.here.accounts.revoke_all()
+    assert [len((await world.memory.listing(vault)).entries) for vault in "ab"] == [1, 0]
+    assert await world.here.accounts.revoke_all() == (2, True)
+
+
+async def test_a_session_of_a_newer_release_hides_no_other(world: World) -> None:
+    """R-18: after a roll-back the operator still sees the accounts, and a job still gets a token."""
+    for other in ("a", "b"):
+        await world.signed_in(work_account(other))
+    newer = await world.signed_in(work_account("b"))
+    alone = await world.signed_in(work_account("c"))
+    for session in (newer, alone):
+        world.memory.put_raw(session.ref, '{"v": 2}', {"v": "2"})
+    accounts = world.instance().accounts
+    assert len((await accounts.page(None)).accounts) == 2
+    home = newer.record.account.home_account_id
+    assert (await accounts.token(home, min_validity_s=120)).ref != newer.ref
+    with pytest.raises(RecordTooNew):  # which is no unknown account
+        await accounts.token(alone.record.account.home_account_id, min_validity_s=120)
 
 
 async def test_a_session_that_can_not_be_renewed_now_is_in_no_others_way(world: World) -> None:
