@@ -33,7 +33,8 @@ def call(url: str, method: str = "GET", **headers: str) -> bytes:
         except HTTPError as error:
             if error.code not in (429, 503):
                 raise
-            time.sleep(min(float(error.headers.get("Retry-After", "60")), 300))
+            asked = error.headers.get("Retry-After", "")
+            time.sleep(min(int(asked), 300) if asked.isdecimal() else 60)  # it may be a date, too
     raise SystemExit(f"{url.partition('?')[0]} stays busy")
 
 
