@@ -121,6 +121,6 @@ def _translate(error: HttpResponseError, doing: str, mend: str) -> Exception:
 def _where_and_why(error: HttpResponseError) -> tuple[str, str]:
     """Host of the vault and its own word for it ("Azure Key Vault REST API error codes"), where known."""
     request = getattr(error.response, "request", None)
-    inner = getattr(error.error, "innererror", None) or {}
+    inner = getattr(error.error, "innererror", None)
     why = str(inner.get("code", "")) if isinstance(inner, dict) else ""
     return urlsplit(getattr(request, "url", "")).netloc, why if why.isalnum() else ""

@@ -363,8 +363,9 @@ async def test_a_refusal_says_which_vault_refused_and_why(
 ) -> None:
     """With several vaults only one may be shut, and a role does not open a firewall."""
     world.vault.access.network, world.vault.access.role = network, role
-    with pytest.raises(Misconfigured):
+    with pytest.raises(Misconfigured) as refused:
         await world.store.load(new_ref(NORTH))
+    assert not refused.value.everywhere
     (line,) = [json.loads(each.message) for each in caplog.records if "vault_refused_the_app" in each.message]
     assert (line["vault"], line["why"]) == (world.client.vault_url.removeprefix("https://").rstrip("/"), why)
 
