@@ -10,6 +10,7 @@ import pytest
 
 from local.faults import Fault
 from local.tls import LocalAuthority
+from shared.adapters.record_format import to_tags
 from shared.adapters.vault_indexes import indexes_of
 from shared.errors import StoreUnavailable
 from shared.model import Entry, Listing, SessionRef, digest
@@ -69,6 +70,18 @@ async def test_a_session_that_can_not_be_written_is_no_session(subject: VaultSub
     assert subject.vaults[NORTH].names() == []
 
 
+@pytest.mark.parametrize("value", ["", "not json", "{}", "7", '{"v": 1}'])
+async def test_a_session_that_somebody_spoilt_can_not_be_read_and_ends_nothing(
+    subject: VaultSubject, value: str
+) -> None:
+    """R-10: a 503, and never "signed out"; nor a fault of ours."""
+    ref = new_ref(NORTH)
+    created = await subject.store.create(ref, record(subject.now()))
+    await subject.put_raw(ref, value, to_tags(created.record.marks))
+    with pytest.raises(StoreUnavailable):
+        await subject.store.load(ref)
+
+
 @pytest.mark.parametrize("value", ["", "not json", "{}", "7", "null", '["a-1", 7, null, "../s-1", ["s-1"]]'])
 async def test_an_index_that_somebody_spoilt_names_nobody_and_is_repaired(subject: VaultSubject, value: str) -> None:
     ref = new_ref(NORTH)
@@ -104,14 +117,14 @@ async def test_an_index_never_outgrows_a_secret(subject: VaultSubject) -> None:
 
 
 async def test_secrets_of_others_are_left_alone(subject: VaultSubject) -> None:
-    """The operator may keep the app's own credential in the same vault."""
+    """The operator may keep the app's own credential in the same vault: revoke-all ends what `foreign` names."""
     client, vault = subject.clients[NORTH], subject.vaults[NORTH]
     await client.set_secret("app-credential", "the operator's")
     await client.set_secret("old-one", "the operator's")
     vault.store.delete("old-one")
     subject.advance(MINUTES_2)
     listing = await subject.store.listing(NORTH)
-    assert (listing.entries, listing.secrets) == ([], 1)
+    assert (listing.entries, listing.secrets, listing.foreign) == ([], 1, frozenset())
     assert await subject.store.purge(NORTH, subject.now()) == 0
     assert await repaired(subject) == 0
     assert await subject.store.account_page(NORTH, None) == ([], None)

@@ -320,6 +320,8 @@ class SessionStoreContract:
         assert set(await subject.store.by_sid(ALEX_SID)) == {newer, living}
         subject.advance(2 * MINUTE)
         assert await repaired(subject, NORTH) == 0
+        subject.advance(4 * DAY)
+        assert await repaired(subject, NORTH) == 0
         await subject.store.delete(newer)
         assert await repaired(subject, NORTH) == 2
         assert list(await subject.store.by_account(ALEX)) == [living]

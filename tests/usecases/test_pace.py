@@ -129,7 +129,19 @@ async def test_between_passes_a_session_in_use_is_renewed_in_time_again_and_agai
     assert store.calls["listing"] == 1
 
 
-@pytest.mark.parametrize("failing", ["provider", "vault", "app"])
+async def test_between_passes_what_was_signed_out_is_purged(world: World) -> None:
+    """R-12: purging lists the deleted alone."""
+    store = LargeVault(world.memory)
+    here = world.instance(store)
+    session = await world.signed_in()
+    await here.sweep.run()
+    await here.sign_out.session(session.ref)
+    await asyncio.sleep(300)
+    assert (await here.sweep.run()).purged == 1
+    assert store.calls["listing"] == 1
+
+
+@pytest.mark.parametrize("failing", ["provider", "vault", "app", "both"])
 async def test_between_passes_what_failed_is_tried_again(world: World, failing: str) -> None:
     """R-11: no session waits for the next listing because something was away for a moment."""
     store = LargeVault(world.memory)
@@ -140,9 +152,11 @@ async def test_between_passes_what_failed_is_tried_again(world: World, failing: 
     if failing == "vault":
         store.fail("load", StoreUnavailable("HTTP 503"))
     else:
-        away = ProviderUnavailable("HTTP 503") if failing == "provider" else Misconfigured(["The secret has expired."])
+        away = Misconfigured(["The secret has expired."]) if failing == "app" else ProviderUnavailable("HTTP 503")
         world.identity.always = away
-    assert (await here.sweep.run()).failed.total() == 1
+    if failing == "both":
+        store.fail("annotate", StoreUnavailable("HTTP 503"))
+    assert (await here.sweep.run()).failed.total() == (2 if failing == "both" else 1)
     world.identity.always = None
     await asyncio.sleep(300)
     assert (await here.sweep.run()).renewed == 1
