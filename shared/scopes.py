@@ -15,6 +15,9 @@ OPENID = ("openid", "profile", "offline_access")
 
 ONENOTE = ("Notes.Create", "Notes.Read", "Notes.ReadWrite", "Notes.Read.All", "Notes.ReadWrite.All")
 
+ALLOWED = (*ONENOTE, "User.Read")
+"""What may be asked for where AUTH_ALLOWED_SCOPES says nothing: all of OneNote, and reading the own profile."""
+
 ALIASES = {
     # Live Connect (R-06): the Graph permission with the least power that still does what the name promised.
     "office.onenote": "Notes.Read",
@@ -113,8 +116,3 @@ def choose(
                 f"{name.removesuffix('.All')}.",
             )
     return wanted
-
-
-def ceiling(configured: str | None) -> tuple[str, ...]:
-    """AUTH_ALLOWED_SCOPES as names; by default every OneNote permission, and reading the own profile."""
-    return resource_scopes(parse(configured)) if configured else (*ONENOTE, "User.Read")

@@ -119,7 +119,7 @@ def _parse(reader: Reader) -> Settings:
     frontend_origins = _origins(reader)
     default_scopes = reader.scopes("AUTH_SCOPES", "Notes.Read")
     allowed_text = reader.text("AUTH_ALLOWED_SCOPES")
-    allowed = reader.scopes("AUTH_ALLOWED_SCOPES", "") if allowed_text else scopes.ceiling(None)
+    allowed = reader.scopes("AUTH_ALLOWED_SCOPES", "") if allowed_text else scopes.ALLOWED
     above = [name for name in default_scopes if name != "email" and not scopes.covers(allowed, name)]
     if above:
         reader.findings.append(

@@ -8,7 +8,7 @@ from shared import scopes
 from shared.errors import BadRequest
 from shared.model import AccountKind, Flow
 
-ALL = scopes.ceiling(None)
+ALL = scopes.ALLOWED
 
 
 def choose(
@@ -113,6 +113,11 @@ def test_offline_access_with_the_token_flow_is_refused_with_a_clear_error() -> N
         choose("wl.offline_access office.onenote", flow=Flow.TOKEN)
     assert caught.value.code == "offline_access_not_for_token_flow"
     assert choose("wl.signin office.onenote", flow=Flow.TOKEN) == ("Notes.Read",)
+
+
+def test_the_address_of_mail_needs_no_permission_of_the_operators() -> None:
+    """R-08: `email` is OpenID Connect's own, and OneNote is what the ceiling is about."""
+    assert choose("email Notes.Read", allowed=("Notes.Read",)) == ("Notes.Read", "email")
 
 
 def test_granted_permissions_are_read_as_short_names_whatever_the_provider_writes() -> None:
