@@ -150,6 +150,9 @@ async def test_a_write_whose_answer_was_lost_is_not_sent_again(graph: Graph, not
     with pytest.raises(NotesTimedOut):
         await notes.send(NotesCall(method="POST", target="v1.0/me/onenote/pages", body=b"<html/>"), "t")
     assert len(graph.requests) == 1
+    with pytest.raises(NotesUnavailable) as read:
+        await notes.send(NotesCall(method="GET", target="v1.0/me/onenote/pages"), "t")
+    assert read.value.code == "graph_unavailable"
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -167,11 +170,12 @@ async def test_an_answer_over_the_limit_is_refused_and_no_more_of_it_is_read(
 
 
 async def test_a_large_body_is_sent_from_where_it_lies(listener: Listener, http: ClientSession) -> None:
-    """Never twice in memory."""
-    got = 0
+    """Never twice in memory, and with its length, not in chunks."""
+    got, length = 0, None
 
     async def count(request: web.Request) -> web.Response:
-        nonlocal got
+        nonlocal got, length
+        length = request.content_length
         async for chunk in request.content.iter_any():
             got += len(chunk)
         return web.Response()
@@ -187,7 +191,7 @@ async def test_a_large_body_is_sent_from_where_it_lies(listener: Listener, http:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert got == len(body)
+    assert got == length == len(body)
     assert peak < len(body) / 2
 
 

@@ -9,7 +9,7 @@ from aiohttp import ClientError, ClientSession, ClientSSLError, ConnectionTimeou
 
 from local.listen import Listener
 from local.tls import LocalAuthority, make_authority
-from shared.adapters.http import open_session
+from shared.adapters.http import open_session, read_most
 
 
 @pytest.fixture
@@ -41,6 +41,22 @@ async def test_no_cookie_of_a_peer_is_kept(peer: str, http: ClientSession) -> No
     for _ in range(2):
         async with http.get(peer) as answer:
             assert await answer.json() == {"cookies": {}}
+
+
+async def test_an_answer_without_end_is_read_no_further_than_wanted(listener: Listener, http: ClientSession) -> None:
+    """A broken peer must not fill the memory."""
+
+    async def without_end(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while True:
+            await answer.write(bytes(1_000))
+
+    app = web.Application()
+    app.router.add_get("/", without_end)
+    await listener.serve(app)
+    async with http.get(listener.url()) as answer:
+        assert 10_000 <= len(await read_most(answer, 10_000)) < 20_000
 
 
 async def test_connections_are_kept_alive(listener: Listener, http: ClientSession) -> None:

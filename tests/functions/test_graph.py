@@ -1,6 +1,8 @@
 """The pass-through: Graph's own paths and answers, sandboxed, with links that come back through us (R-09)."""
 
+import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -35,6 +37,18 @@ async def test_five_notebooks_by_name_pass_as_graphs_documents_write_them(bundle
     assert sent.call.target == "v1.0/me/onenote/notebooks?$top=5&$orderby=displayName"
     assert sent.access_token == session.record.grant.access_token
     assert b"at-" not in got.body
+
+
+async def test_who_does_nothing_but_call_graph_stays_signed_in(bundle: Bundle) -> None:
+    """R-10: a call counts as use, and the cookie is issued again before it ends."""
+    session = await bundle.signed_in()
+    assert not (await bundle.call("graph_call", path=NOTEBOOKS)).cookies
+    bundle.world.clock.jump(timedelta(days=2))
+    got = await bundle.call("graph_call", path=NOTEBOOKS)
+    assert (got.status, len(got.cookies)) == (200, 1)
+    await asyncio.sleep(1)
+    marks = (await bundle.world.memory.load(session.ref)).record.marks
+    assert bundle.world.clock.now() - marks.seen_at < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
