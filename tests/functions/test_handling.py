@@ -7,9 +7,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from shared.errors import Misconfigured, ProviderUnavailable, StoreUnavailable
+from shared.errors import Misconfigured, ProviderUnavailable, SignInFailed, StoreUnavailable
 from shared.functions.cookies import SESSION
 from shared.functions.handling import login_url, safe_return
+from shared.functions.problems import problem_of
 from shared.model import Health
 from tests.doubles.identity import personal_account, refused, work_account
 from tests.functions.bundle import Bundle, Reply
@@ -18,6 +19,25 @@ PAGE = {"accept": "text/html"}
 APP = "https://app.notes.example"
 OURS = "https://notes.example"
 TOKEN_LIKE = re.compile(rb"\b(?:at|rt)-\d+|a-secret-that-never-shows")
+
+
+def test_the_reference_that_a_person_reads_out_leads_to_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """R-13: loud where it is not theirs to mend, and then with the cause."""
+    caplog.set_level("INFO", "onenote_auth")
+    outage = SignInFailed("access_denied")
+    outage.__cause__ = ProviderUnavailable("HTTP 500")
+    for error, event, level, cause in (
+        (StoreUnavailable("HTTP 503"), "answered_with_error", "ERROR", "HTTP 503"),
+        (outage, "sign_in_failed", "ERROR", "HTTP 500"),
+        (SignInFailed("access_denied"), "sign_in_failed", "INFO", None),
+        (RuntimeError("whatever it holds"), "unexpected_error", "ERROR", None),
+    ):
+        caplog.clear()
+        problem = problem_of(error)
+        (record,) = caplog.records
+        line = json.loads(record.message)
+        assert (line["event"], line["ref"], record.levelname) == (event, problem.ref, level)
+        assert line.get("cause") == cause
 
 
 # Return addresses: no open redirector (RFC 9700 §4.11) ------------------------------------------------------

@@ -99,6 +99,10 @@ async def test_a_failing_provider_costs_one_call_and_none_within_the_back_off(wo
     world.identity.always = None
     assert not raised(await burst(world.here, session.ref), Exception)
     assert (await world.stored(session)).record.marks.health is Health.OK
+    world.identity.always = ProviderUnavailable("token endpoint: HTTP 500")
+    await asyncio.sleep(3600)
+    outcomes = await burst(world.here, session.ref)
+    assert max(o.retry_after_s or 0 for o in outcomes if isinstance(o, ProviderUnavailable)) == waits[0]
 
 
 async def test_the_back_off_honours_what_the_provider_asks_for(world: World) -> None:
