@@ -1,5 +1,6 @@
 """Each call about accounts leaves a line: which key, which account, what came of it; never the key (R-18, R-16)."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -44,12 +45,28 @@ async def test_every_call_about_accounts_is_in_the_log(bundle: Bundle, caplog: p
 
 
 async def test_a_call_that_fails_is_in_the_log_with_its_code(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
-    await bundle.call("ops_end_account", "DELETE", headers=KEY, route={"home_account_id": "<x>"})
+    answers = [await bundle.call("ops_end_account", "DELETE", headers=KEY, route={"home_account_id": "<x>"})]
+    answers += [await bundle.call("ops_accounts", headers=KEY, page=page) for page in ("a", "bm93aGVyZQ")]
     bundle.world.store.fail("account_page", StoreUnavailable("x"))
-    await bundle.call("ops_accounts", headers=KEY)
+    answers.append(await bundle.call("ops_accounts", headers=KEY))
     bundle.world.store.fail("account_page", ZeroDivisionError("hush"))
-    await bundle.call("ops_accounts", headers=KEY)
-    assert [line["outcome"] for line in lines(caplog)] == ["invalid_request", "store_unavailable", "internal_error"]
+    answers.append(await bundle.call("ops_accounts", headers=KEY))
+    codes = [*["invalid_request"] * 3, "store_unavailable", "internal_error"]
+    assert [line["outcome"] for line in lines(caplog)] == codes
+    assert [(answer.status, answer.json["code"]) for answer in answers] == list(
+        zip((400, 400, 400, 503, 500), codes, strict=True)
+    )
+
+
+async def test_revoke_all_that_is_not_done_yet_says_so(bundle: Bundle) -> None:
+    """R-18: the operator calls again until it is."""
+
+    async def long_listing() -> None:
+        await asyncio.sleep(100)
+
+    bundle.world.store.during["listing"] = long_listing
+    answers = [await bundle.call("ops_revoke_all", "POST", headers=KEY) for _ in range(2)]
+    assert [(answer.status, answer.json["done"]) for answer in answers] == [(202, False), (200, True)]
 
 
 async def test_calls_with_one_key_are_found_by_its_digest(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
