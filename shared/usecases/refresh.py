@@ -189,7 +189,8 @@ class Engine:
                 return stored
             _refuse_dead(stored)
             await self._refuse_spent(stored)
-            self._backoff.check(ref)
+            kind = stored.record.account.kind
+            self._backoff.check(ref, kind)
             if self._claims:
                 stored, mine = await self._claims.take(stored)
                 if not mine:
@@ -203,7 +204,7 @@ class Engine:
                 if verdict.who is Who.OPERATOR:
                     everywhere = verdict.reason in OF_THE_APP
                     misconfigured = Misconfigured([MENDS[verdict.reason]], everywhere=everywhere)
-                    raise self._backoff.misconfigured(ref, misconfigured) from refused
+                    raise self._backoff.misconfigured(ref, kind, misconfigured) from refused
                 if not verdict.grant:
                     error = ProviderUnavailable(verdict.reason, retry_after_s=verdict.wait_s)
                     raise self._backoff.failed(ref, error) from refused
@@ -218,7 +219,7 @@ class Engine:
                 raise self._backoff.failed(ref, error) from error
             except Misconfigured as error:
                 await self._unclaim(stored)
-                raise self._backoff.misconfigured(ref, error) from error
+                raise self._backoff.misconfigured(ref, kind, error) from error
             else:
                 return await self._keep(stored, grant)
         raise self._backoff.failed(ref, ProviderUnavailable("other instances renew this session"))
@@ -243,7 +244,7 @@ class Engine:
 
     async def _keep(self, stored: Stored, grant: Grant) -> Stored:
         now = self._clock.now()
-        self._backoff.forget(stored.ref)
+        self._backoff.forget(stored.ref, stored.record.account.kind)
         marks = stored.record.marks
         due = schedule.due_at(grant, seen_at=marks.seen_at, now=now, name=stored.ref.name, policy=self._policy)
         record = replace(

@@ -24,9 +24,6 @@ class Summary:
     left_for_next_run: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     causes: list[str] = field(default_factory=list)
-    refused: int = 0
-    """Of the failures, those that everybody would meet: the app itself is refused. Not in the line."""
-
     in_vain: int = 0
     """Times in a row, up to now, that the provider gave no answer to go by. Not in the line."""
 

@@ -40,7 +40,6 @@ _SETTLE_S, _SETTLE_UNTIL_S = 20.0, 45.0
 _HOUSEKEEPING_S = 25.0
 """After the time box: with what is under way by then, the run still ends within the function's time limit."""
 
-_REFUSED_MOST = 20
 _IN_VAIN_MOST = 20
 _KEY_LIFETIME = timedelta(days=30)
 
@@ -171,10 +170,6 @@ class Sweep:
 
     async def _renew(self, entry: Entry, summary: Summary) -> Entry | None:
         """The session with the marks that it has now; None where the timer has nothing more to do with it."""
-        if summary.refused >= _REFUSED_MOST and not summary.renewed:
-            # It is the app that is refused: asking for everybody else would change nothing.
-            summary.left_for_next_run += 1
-            return entry
         try:
             renewal = await self._engine.renew_due(entry.ref, entry.marks.due_at)
         except ReauthRequired:
@@ -184,7 +179,6 @@ class Sweep:
             return None
         except (StoreUnavailable, Misconfigured) as error:
             summary.add_failure(error.code, str(error))
-            summary.refused += isinstance(error, Misconfigured) and error.everywhere
             return entry
         except Unavailable as error:
             summary.add_failure(error.code, str(error))

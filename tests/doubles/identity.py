@@ -87,6 +87,7 @@ class ScriptedIdentity:
         self.next_refreshes: list[Exception | None] = []
         self.next_redemptions: list[Exception | None] = []
         self.always: Exception | None = None
+        self.refuses_at: dict[str, Exception] = {}
         self.sign_out_error: Exception | None = None
         self.accepts: dict[str, Account] = {}
         self.issuers = {"https://login.example/common/v2.0"}
@@ -153,6 +154,8 @@ class ScriptedIdentity:
     async def refresh(self, refresh_token: str, scopes: Sequence[str], authority: str) -> Grant:
         self.refreshes.append(Refresh(refresh_token=refresh_token, scopes=tuple(scopes), authority=authority))
         await self._answer(self.next_refreshes)
+        if authority in self.refuses_at:
+            raise self.refuses_at[authority]
         family = self._families.get(refresh_token)
         if family is None or family.revoked:
             raise refused("invalid_grant", 50173)

@@ -105,6 +105,37 @@ async def test_a_failing_provider_costs_one_call_and_none_within_the_back_off(wo
     assert max(o.retry_after_s or 0 for o in outcomes if isinstance(o, ProviderUnavailable)) == waits[0]
 
 
+async def test_a_refused_app_is_asked_for_one_person_every_ten_seconds_and_serves_everybody_once_it_is_mended(
+    world: World,
+) -> None:
+    """R-13: people who click must not ask the provider on and on with a wrong secret; other kinds of account go on."""
+    people = [await world.signed_in(work_account(f"p{n}"), lives_s=0) for n in range(200)]
+    kim = await world.signed_in(personal_account(), lives_s=0)
+    wrong = Misconfigured(["AUTH_CLIENT_SECRET is wrong"])
+    world.identity.refuses_at = {people[0].record.account.authority: wrong}
+
+    async def everybody() -> Sequence[object]:
+        return await asyncio.gather(*(one(person) for person in people), return_exceptions=True)
+
+    async def one(person: Stored) -> Stored:
+        return await world.here.engine.usable(person.ref)
+
+    for person in people:
+        with pytest.raises(Misconfigured) as told:
+            await one(person)
+        assert told.value.findings == wrong.findings
+    assert len(world.identity.refreshes) == 20
+    await one(kim)
+    for seconds in range(1, 6):
+        await asyncio.sleep(10)
+        assert raised(await everybody(), Misconfigured)
+        assert len(world.identity.refreshes) == 21 + seconds
+    world.identity.refuses_at = {}
+    await asyncio.sleep(10)
+    await one(people[-1])
+    assert not raised(await everybody(), Exception)
+
+
 async def test_the_back_off_honours_what_the_provider_asks_for(world: World) -> None:
     """R-11: Retry-After."""
     session = await world.signed_in(lives_s=0)

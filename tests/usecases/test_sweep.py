@@ -3,25 +3,28 @@
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.errors import Misconfigured, ProviderUnavailable, SessionUnknown, StoreUnavailable
-from shared.model import Flow, Health, Stored, digest
+from shared.model import Account, Flow, Health, Stored, digest
 from shared.usecases import unsaved
 from shared.usecases.pace import SHARE_PER_S
 from shared.usecases.sweep import PURGE_AFTER, TIME_BOX_S
-from tests.doubles.identity import refused, work_account
+from tests.doubles.identity import personal_account, refused, work_account
 from tests.usecases.world import POLICY, World
 
 
-async def due_sessions(world: World, count: int, *, lives_s: float = 300) -> list[Stored]:
+async def due_sessions(
+    world: World, count: int, *, lives_s: float = 300, of: Callable[[str], Account] = work_account
+) -> list[Stored]:
     """Sessions in use whose renewal is due now: their tokens live `lives_s` more."""
     sessions = []
     for n in range(count):
-        session = await world.signed_in(work_account(f"p{n}"), lives_s=lives_s)
+        session = await world.signed_in(of(f"p{n}"), lives_s=lives_s)
         due = world.clock.now() - timedelta(seconds=count - n)
         await world.memory.annotate(session.ref, session.version, replace(session.record.marks, due_at=due))
         sessions.append(await world.stored(session))
@@ -177,7 +180,20 @@ async def test_a_fault_of_our_own_set_up_touches_no_session_and_is_not_asked_abo
     assert len(world.identity.refreshes) <= 40
     assert [await world.stored(s) for s in sessions] == sessions
     world.identity.always = None
+    await asyncio.sleep(300)
     assert (await world.here.sweep.run()).renewed == 200
+
+
+async def test_one_credential_that_is_refused_stops_nobody_whom_another_serves(world: World) -> None:
+    """R-01, R-11: the secret for personal accounts has expired, the managed identity for work accounts has not."""
+    personal = await due_sessions(world, 300, of=personal_account)
+    work = await due_sessions(world, 40)
+    world.identity.refuses_at = {"consumers": Misconfigured(["AUTH_CLIENT_SECRET has expired"])}
+    summary = await world.here.sweep.run()
+    assert summary.renewed == 40
+    assert all([await renewed(world, s) for s in work])
+    assert len(world.identity.refreshes) < 40 + 60, "and of the others nobody is asked for in vain by the hundred"
+    assert [await world.stored(s) for s in personal] == personal
 
 
 async def test_one_organizations_trouble_is_not_everybodys(world: World) -> None:
