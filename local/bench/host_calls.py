@@ -14,7 +14,7 @@ from aiohttp import ClientSession, DummyCookieJar
 
 from local.bench import remote
 from local.bench.load import Sample, load, together
-from local.bench.processes import BASELINE_APP, PROJECT, Peers, free_port, host, peers, proxy
+from local.bench.processes import BASELINE_APP, PROJECT, Peers, free_port, host, peers, processor_apart, proxy
 from local.bench.provider import ACCESS_TOKEN
 from local.bench.sign_in import sign_in
 
@@ -37,6 +37,7 @@ class _Target:
 
 def measure(folder: Path, *, rounds: int, seconds: float) -> dict[str, Any]:
     with ExitStack() as exits:
+        give_processor = exits.enter_context(processor_apart())
         around = exits.enter_context(peers(folder))
         ours_port, bare_port = free_port(), free_port()
         ours, bare = f"http://localhost:{ours_port}", f"http://localhost:{bare_port}"
@@ -49,6 +50,8 @@ def measure(folder: Path, *, rounds: int, seconds: float) -> dict[str, Any]:
         }
         bare_pid = exits.enter_context(host(BASELINE_APP, bare_settings, bare_port))
         proxy_url, proxy_pid = exits.enter_context(proxy(around))
+        for pid in (ours_pid, bare_pid, proxy_pid):
+            give_processor(pid)
         cookies, per_sign_in = asyncio.run(_sign_ins(around, ours))
         targets = {
             "hello-world function": _Target(url=f"{bare}/api/hello", pid=bare_pid),

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +141,24 @@ def run(module: str, settings: Mapping[str, str], **wanted: object) -> dict[str,
     """A measurement in a process of its own: what it printed as its last line. Its rounds are shown as progress."""
     with Process(module, json.dumps(wanted), settings=settings) as process:
         return dict(json.loads(process.line("{")))
+
+
+@contextmanager
+def processor_apart() -> Iterator[Callable[[int], None]]:
+    """Keeps one processor free of this process and of what it starts; gives it to the processes that are named.
+
+    Contenders so have the same one, whoever else works: which processor a process happens to be on makes more
+    difference than what is measured. Only where the system can do that, and there is more than one.
+    """
+    if sys.platform != "linux" or len(usual := os.sched_getaffinity(0)) < 2:
+        yield lambda pid: None
+        return
+    apart = {max(usual)}
+    os.sched_setaffinity(0, usual - apart)
+    try:
+        yield lambda pid: os.sched_setaffinity(pid, apart)
+    finally:
+        os.sched_setaffinity(0, usual)
 
 
 def free_port() -> int:
