@@ -35,7 +35,7 @@ WHOLE = Effort(
     due=720,
     days=(16, 41),
     sizes=(1_000, 10_000, 100_000),
-    starts=5,
+    starts=11,
 )
 QUICK = Effort(rounds=3, refresh_s=0.3, renewal_s=0.5, load_s=0.3, due=240, days=(7, 16), sizes=(1_000,), starts=2)
 # At least three for each of the 32 workers of three contenders.
