@@ -70,7 +70,8 @@ _CANNOT_BE_MEANT = frozenset(
 _GRANT = {"code": f"{MARK}-code", "state": "{state}", "client_info": "e30", "session_state": "s"}
 _REFUSAL = {"error": "server_error", "error_description": "AADSTS90033: busy", "state": "{state}"}
 _TOKENS = {"id_token": "a.b.c", "access_token": f"{MARK}-token", "expires_in": "3599", "state": "{state}"}
-_UNREAD = ("client_info", "session_state", "iss", "token_type")
+_UNREAD = ("client_info", "session_state", "iss", "token_type", "error_description")
+"""The last is prose with line breaks of Microsoft's own: looked into for a code, and whatever it is spoils nothing."""
 
 DOORS = (
     Door(
