@@ -53,7 +53,7 @@ _HEADERS_EXPOSED = (
 
 @dataclass(slots=True)
 class Call:
-    """One request, with the parts to answer it."""
+    """One request, with the parts to answer it. Not frozen: every request makes one, and freezing costs more than making."""
 
     req: func.HttpRequest
     parts: Parts

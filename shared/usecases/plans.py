@@ -36,19 +36,13 @@ class Look:
     listing: Listing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _UnderWay:
-    began: datetime
-    listing: asyncio.Task[Listing]
-
-
 class Plans:
     """`look` at the beginning of a vault's turn, `keep` at its end, `of` in between."""
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
         self._plans: dict[str, Plan] = {}
-        self._under_way: dict[str, _UnderWay] = {}
+        self._under_way: dict[str, asyncio.Task[Look]] = {}
 
     def of(self, vault: str) -> Plan | None:
         return self._plans.get(vault)
@@ -65,23 +59,25 @@ class Plans:
 
         A vault of very many pages takes longer to list than a run may last: a later run finds it done.
         """
-        if vault not in self._under_way and await self._listed_lately(vault, now):
-            return None
-        look = self._under_way.get(vault)
-        if look is None:
-            look = _UnderWay(began=now, listing=asyncio.create_task(self._store.listing(vault)))
-            self._under_way[vault] = look
-        await asyncio.wait({look.listing}, timeout=_LIST_FOR_S)
-        if not look.listing.done():
+        looking = self._under_way.get(vault)
+        if looking is None:
+            if await self._listed_lately(vault, now):
+                return None
+            looking = self._under_way[vault] = asyncio.create_task(self._list(vault, now))
+        await asyncio.wait({looking}, timeout=_LIST_FOR_S)
+        if not looking.done():
             log.event("vault_listing_goes_on", vault=vault)
             return None
         del self._under_way[vault]
         try:
-            return Look(began=look.began, listing=look.listing.result())
+            return looking.result()
         except (StoreUnavailable, Misconfigured) as error:
             summary.add_failure(error.code, str(error))
             log.error("vault_not_listed", vault=vault, cause=str(error))
             return None
+
+    async def _list(self, vault: str, now: datetime) -> Look:
+        return Look(began=now, listing=await self._store.listing(vault))
 
     async def _listed_lately(self, vault: str, now: datetime) -> bool:
         """Whether any instance has listed the vault so lately that it is not worth the reads again."""

@@ -78,10 +78,7 @@ class Engine:
         Raises NotSignedIn, ReauthRequired, Unavailable, Misconfigured.
         """
         stored = await self._sessions.get(ref, just_made=just_made)
-        at_least = timedelta(seconds=min_validity_s)
-        if stored.record.grant.expires_at - self._clock.now() > at_least:
-            return stored  # nearly always
-        enough = self._lives(at_least)
+        enough = self._lives(timedelta(seconds=min_validity_s))
         if enough(stored):
             return stored
         if stored.record.marks.flow is Flow.TOKEN:
